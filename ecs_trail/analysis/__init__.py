@@ -1,0 +1,1 @@
+"""Frames to frames: what happened, judged without disk, network or clock."""

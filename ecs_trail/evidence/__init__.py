@@ -1,0 +1,1 @@
+"""Where records come from: disks, AWS, Arrow; no opinion on what they mean."""

@@ -1,0 +1,176 @@
+"""Which events we want: an OR of clauses, each an AND of facets. There is no NOT, which keeps every compiler small.
+
+The reference meaning is the Arrow expression of `Selection.expression()` over `EVENT_SCHEMA`. Every source may return
+too much; `evidence.sources.base` applies the selection once, exactly.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from functools import reduce
+from operator import and_, or_
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecs_trail.errors import UsageError
+from ecs_trail.times import EVER, Window
+from ecs_trail.vocabulary import SELECTED_EVENTS, SESSION_NAMES
+
+Expression = pc.Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """An AND of facets; a facet left at None asks nothing. Sets mean "one of these"; the empty set matches nothing.
+
+    `session_names` matches who acted or what was asked for in `AssumeRole`. `acting_roles` and `target_roles` are
+    full role ARNs. `failed` asks for calls with (True) or without (False) an `errorCode`.
+    """
+
+    session_names: frozenset[str] | None = None
+    event_sources: frozenset[str] | None = None
+    event_names: frozenset[str] | None = None
+    acting_roles: frozenset[str] | None = None
+    target_roles: frozenset[str] | None = None
+    accounts: frozenset[str] | None = None
+    regions: frozenset[str] | None = None
+    failed: bool | None = None
+    window: Window = EVER
+
+    def expression(self) -> Expression:
+        """The clause as an Arrow filter expression over `EVENT_SCHEMA`."""
+        parts = [
+            _one_of(columns, values)
+            for columns, values in (
+                (("session_name", "requested_session_name"), self.session_names),
+                (("event_source",), self.event_sources),
+                (("event_name",), self.event_names),
+                (("session_issuer_arn",), self.acting_roles),
+                (("target_role_arn",), self.target_roles),
+                (("account_id",), self.accounts),
+                (("aws_region",), self.regions),
+            )
+            if values is not None
+        ]
+        if self.failed is not None:
+            parts.append(pc.field("error_code").is_valid() if self.failed else pc.field("error_code").is_null())
+        if self.window.start is not None:
+            parts.append(pc.field("event_time") >= _moment(self.window.start))
+        if self.window.end is not None:
+            parts.append(pc.field("event_time") < _moment(self.window.end))
+        return reduce(and_, parts, pc.scalar(True))
+
+    def narrowed(self, other: "Clause") -> "Clause | None":
+        """Both clauses at once, or None when no event can satisfy both."""
+        window = self.window.intersect(other.window)
+        if window is None or (self.failed is not None and other.failed is not None and self.failed != other.failed):
+            return None
+        merged: dict[str, frozenset[str] | None] = {}
+        for name in _SET_FACETS:
+            mine: frozenset[str] | None = getattr(self, name)
+            theirs: frozenset[str] | None = getattr(other, name)
+            merged[name] = theirs if mine is None else mine if theirs is None else mine & theirs
+            if merged[name] is not None and not merged[name]:
+                return None
+        return Clause(**merged, failed=other.failed if self.failed is None else self.failed, window=window)
+
+
+_SET_FACETS: Final = tuple(field.name for field in fields(Clause) if field.name not in {"failed", "window"})
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """An OR of clauses. `a | b` widens, `a & b` narrows, `.during(window)` bounds the time."""
+
+    clauses: tuple[Clause, ...]
+
+    def expression(self) -> Expression:
+        """The reference meaning: an Arrow filter expression over `EVENT_SCHEMA`."""
+        return reduce(or_, (clause.expression() for clause in self.clauses), pc.scalar(False))
+
+    def filter(self, table: pa.Table) -> pa.Table:
+        """The rows of a table of `EVENT_SCHEMA` that belong to the selection, in their order."""
+        if any(clause == Clause() for clause in self.clauses):
+            return table
+        return table.filter(self.expression())
+
+    def __or__(self, other: "Selection") -> "Selection":
+        """Events of either."""
+        return Selection(tuple(dict.fromkeys((*self.clauses, *other.clauses))))
+
+    def __and__(self, other: "Selection") -> "Selection":
+        """Events of both."""
+        both = (mine.narrowed(theirs) for mine in self.clauses for theirs in other.clauses)
+        return Selection(tuple(dict.fromkeys(clause for clause in both if clause is not None)))
+
+    def during(self, window: Window) -> "Selection":
+        """The same events within a span of time."""
+        return self & Selection((Clause(window=window),))
+
+    def where(self, *, accounts: Iterable[str] | None = None, regions: Iterable[str] | None = None) -> "Selection":
+        """The same events within some accounts and Regions."""
+        clause = Clause(
+            accounts=None if accounts is None else frozenset(accounts),
+            regions=None if regions is None else frozenset(regions),
+        )
+        return self & Selection((clause,))
+
+    @property
+    def window(self) -> Window:
+        """The smallest span that holds every clause."""
+        starts = [clause.window.start for clause in self.clauses]
+        ends = [clause.window.end for clause in self.clauses]
+        return Window(
+            None if None in starts else min((s for s in starts if s is not None), default=None),
+            None if None in ends else max((e for e in ends if e is not None), default=None),
+        )
+
+
+def everything() -> Selection:
+    """Every event."""
+    return Selection((Clause(),))
+
+
+def session(*names: str) -> Selection:
+    """Events of the named role sessions: made by them, or asking for them in `AssumeRole`."""
+    if not names:
+        raise UsageError("no session name was given.", hint=f"for example session('{sorted(SESSION_NAMES)[3]}').")
+    return Selection((Clause(session_names=frozenset(names)),))
+
+
+def default_selection(session_names: Iterable[str] = SESSION_NAMES) -> Selection:
+    """The events an investigation stands on (contract, section 3), before ids are known.
+
+    `session_names` are the ECS infrastructure sessions to look for; the documented set by default.
+    """
+    sessions = Clause(session_names=frozenset(session_names))
+    writes = (Clause(event_sources=frozenset({source}), event_names=names) for source, names in SELECTED_EVENTS.items())
+    # A refused AssumeRole often carries no requestParameters, so the session name asked for is not known.
+    refused = Clause(event_sources=frozenset({"sts.amazonaws.com"}), event_names=frozenset({"AssumeRole"}), failed=True)
+    return Selection((sessions, refused, *writes))
+
+
+def bounded(selection: Selection, window: Window) -> Selection:
+    """The selection within the window; the selection itself where the window is unbounded."""
+    return (
+        selection
+        if window == EVER
+        else Selection(
+            tuple(
+                replace(clause, window=span)
+                for clause in selection.clauses
+                if (span := clause.window.intersect(window)) is not None
+            )
+        )
+    )
+
+
+def _one_of(columns: tuple[str, ...], values: frozenset[str]) -> Expression:
+    options = pa.array(sorted(values), type=pa.string())
+    return reduce(or_, (pc.field(name).isin(options) for name in columns))
+
+
+def _moment(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, type=pa.timestamp("us", tz="UTC"))
