@@ -18,8 +18,6 @@ from ecs_trail.errors import UsageError
 from ecs_trail.times import EVER, Window
 from ecs_trail.vocabulary import SELECTED_EVENTS, SESSION_NAMES
 
-Expression = pc.Expression
-
 
 @dataclass(frozen=True, slots=True)
 class Clause:
@@ -39,7 +37,7 @@ class Clause:
     failed: bool | None = None
     window: Window = EVER
 
-    def expression(self) -> Expression:
+    def expression(self) -> pc.Expression:
         """The clause as an Arrow filter expression over `EVENT_SCHEMA`."""
         parts = [
             _one_of(columns, values)
@@ -86,7 +84,7 @@ class Selection:
 
     clauses: tuple[Clause, ...]
 
-    def expression(self) -> Expression:
+    def expression(self) -> pc.Expression:
         """The reference meaning: an Arrow filter expression over `EVENT_SCHEMA`."""
         return reduce(or_, (clause.expression() for clause in self.clauses), pc.scalar(False))
 
@@ -167,7 +165,7 @@ def bounded(selection: Selection, window: Window) -> Selection:
     )
 
 
-def _one_of(columns: tuple[str, ...], values: frozenset[str]) -> Expression:
+def _one_of(columns: tuple[str, ...], values: frozenset[str]) -> pc.Expression:
     options = pa.array(sorted(values), type=pa.string())
     return reduce(or_, (pc.field(name).isin(options) for name in columns))
 
