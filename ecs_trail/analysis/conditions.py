@@ -1,6 +1,6 @@
 """The condition operators of the IAM policy language, three-valued.
 
-Rests on the IAM User Guide, read 2026-09: "IAM JSON policy elements: Condition operators"
+Rests on the IAM User Guide, read in 2026: "IAM JSON policy elements: Condition operators"
 (reference_policies_elements_condition_operators.html) and "Single-valued vs. multivalued context keys"
 (reference_policies_condition-single-vs-multi-valued-context-keys.html).
 

@@ -1,6 +1,6 @@
 """IAM policy documents: from text to compiled statements.
 
-Rests on the IAM User Guide, read 2026-09: "Grammar of the IAM JSON policy language" (reference_policies_grammar.html)
+Rests on the IAM User Guide, read in 2026: "Grammar of the IAM JSON policy language" (reference_policies_grammar.html)
 and the element pages (reference_policies_elements.html). The text comes from CloudTrail, so from an attacker: reading
 never raises; what is not understood becomes ``Policy.problem``.
 """

@@ -1,6 +1,6 @@
 """Truth values, wildcard patterns and request context of the IAM policy language.
 
-Rests on the IAM User Guide, read 2026-09: "Variables and tags" (reference_policies_variables.html) and "Resource"
+Rests on the IAM User Guide, read in 2026: "Variables and tags" (reference_policies_variables.html) and "Resource"
 (reference_policies_elements_resource.html).
 
 Truth is Kleene's: NO < MAYBE < YES; *and* is ``min``, *or* is ``max``, *not* is :func:`negate`. A request value may

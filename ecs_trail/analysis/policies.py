@@ -1,6 +1,6 @@
 """IAM policy evaluation in three values: allowed, denied, unknown.
 
-Rests on the IAM User Guide, read 2026-09: "Policy evaluation logic" (reference_policies_evaluation-logic.html),
+Rests on the IAM User Guide, read in 2026: "Policy evaluation logic" (reference_policies_evaluation-logic.html),
 "Grammar of the IAM JSON policy language" (reference_policies_grammar.html), the element pages Action, Resource,
 Principal and NotPrincipal, and on the Organizations guide for SCPs and RCPs (orgs_manage_policies_scps_evaluation.html,
 orgs_manage_policies_rcps.html).

@@ -1,6 +1,6 @@
 """The Principal element of trust and resource policies.
 
-Rests on the IAM User Guide, read 2026-09: "Principal" (reference_policies_elements_principal.html) and "IAM
+Rests on the IAM User Guide, read in 2026: "Principal" (reference_policies_elements_principal.html) and "IAM
 identifiers" (reference_identifiers.html). Principal ARNs take no wildcards; ``"*"`` and ``{"AWS": "*"}`` mean everyone,
 AWS services included. Pure: no I/O.
 """
