@@ -1,0 +1,80 @@
+"""The commands on evidence. Each is a few lines: words to one call to one result."""
+
+from typing import IO, TYPE_CHECKING, Final
+
+import click
+
+from ecs_trail.cli.options import Output, Question, evidence_options
+from ecs_trail.cli.results import deliver, deliver_answer, finish, solve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ecs_trail.case import Case
+
+_TABLE_FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")
+#: Columns of the aligned table, chosen for one line of a terminal; every other format has all columns.
+_EYE_COLUMNS: Final = {
+    "events": ("event_time", "event_name", "error_code", "session_name", "identity_arn", "aws_region", "event_id"),
+    "volumes": ("volume_id", "state", "task_arn", "size_gib", "created_at", "deleted_at", "failures", "last_error"),
+    "tls": ("secret_arn", "state", "service_arn", "issued_at", "last_rotation_at", "failures", "last_error"),
+    "roles": ("event_time", "event_name", "effect", "role_arns", "actor", "lost", "gained", "event_id"),
+    "tasks": ("task_arn", "state", "at_risk", "service", "stop_started_at", "blocked_since", "resolved_at"),
+}
+
+
+@click.command()
+@evidence_options(("text", "json"), "text")
+def investigate(question: Question, output: Output) -> None:
+    """Name what broke, what hangs on it, how to repair it.
+
+    SOURCE is a folder or file of CloudTrail logs, in any container CloudTrail is delivered or exported in. Saved
+    DescribeTasks output inside a folder is used as well.
+    """
+
+    def answer(case: "Case") -> None:
+        document = case.document
+        if output.kind == "json":
+            from ecs_trail.views.document import to_json
+
+            deliver(output, lambda stream: _write(stream, to_json(document)))
+        else:
+            deliver_answer(document, output)
+        finish(document, output)
+
+    solve(question, output, answer)
+
+
+@click.command()
+@evidence_options(_TABLE_FORMATS, "table")
+@click.option("--raw", is_flag=True, help="Add the record as received, credentials taken out.")
+def events(question: Question, output: Output, *, raw: bool) -> None:
+    """List the events an investigation stands on."""
+    solve(question, output, lambda case: _show(case, case.events, output, name="events", raw=raw))
+
+
+@click.command()
+@click.argument("which", type=click.Choice(("volumes", "tls", "roles", "tasks")))
+@evidence_options(_TABLE_FORMATS, "table")
+def timeline(question: Question, output: Output, *, which: str) -> None:
+    """List volumes, TLS secrets, role changes or tasks.
+
+    Managed EBS volumes, Service Connect secrets, the changes of the infrastructure roles, or the tasks that depend on
+    such a role: one row each.
+    """
+    names = {"volumes": "volumes", "tls": "tls", "roles": "role_changes", "tasks": "tasks"}
+    solve(question, output, lambda case: _show(case, getattr(case, names[which]), output, name=which))
+
+
+def _show(case: "Case", frame: "pd.DataFrame", output: Output, *, name: str, raw: bool = False) -> None:
+    from ecs_trail.views.exports import write_frame
+
+    if output.kind == "table":
+        wanted = [*_EYE_COLUMNS[name], *(["raw"] if raw else [])]
+        frame = frame[[column for column in wanted if column in frame.columns]]
+    deliver(output, lambda stream: write_frame(frame, output.kind, stream, raw=raw))
+    finish(case.document, output)
+
+
+def _write(stream: IO[bytes], data: bytes) -> None:
+    stream.write(data)

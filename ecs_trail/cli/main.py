@@ -1,0 +1,99 @@
+"""`ecs-trail`: the entry point. Nothing heavy is imported here, so that `--help` answers at once."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+import click
+
+from ecs_trail import __version__
+from ecs_trail.cli.commands import events, investigate, timeline
+from ecs_trail.errors import EcsTrailError
+from ecs_trail.views.text import clean
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+#: Set this variable to see where an unexpected error came from.
+DEBUG: Final = "ECS_TRAIL_DEBUG"
+
+
+class _Root(click.Group):
+    """A group whose commands end quietly when the reader of a pipe has left."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; `ecs-trail events … | head` is no error."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return result
+
+
+@click.group(
+    cls=_Root,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="ecs-trail", message="%(prog)s %(version)s")
+@click.pass_context
+def root(context: click.Context) -> None:
+    """CloudTrail forensics for the Amazon ECS infrastructure role.
+
+    What broke, when, by whom, which tasks and volumes hang on it, and how to repair it.
+
+    \b
+    Exit codes:
+      0  done
+      1  done, --exit-code was given and there is a finding
+      2  wrong usage
+      3  done, but part of the evidence could not be read
+      4  an integrity check failed
+      5  access denied, throttled out or unreachable
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for _command in (investigate, events, timeline):
+    root.add_command(_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; messages go to stderr and no traceback reaches a user.
+
+    With `ECS_TRAIL_DEBUG` set, an unexpected error is raised as it is.
+    """
+    try:
+        code = root.main(list(arguments), prog_name="ecs-trail", standalone_mode=False)
+    except click.Abort:
+        return _say("interrupted; no result was written.", code=INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except EcsTrailError as error:
+        return _say(error.message, error.hint, code=error.exit_code)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        name = type(error).__name__
+        hint = f"run it again with {DEBUG}=1 to see where, and report it with what that shows."
+        return _say(f"sorry, this is a mistake in ecs-trail itself ({name}: {error}).", hint, code=USAGE)
+    return code if isinstance(code, int) else 0
+
+
+def _say(message: str, hint: str = "", *, code: int) -> int:
+    lines = [
+        f"ecs-trail: {clean(line)}" if not number else clean(line) for number, line in enumerate(message.split("\n"))
+    ]
+    for line in (*lines, *([f"Hint: {clean(hint)}"] if hint else [])):
+        click.echo(line, err=True)
+    return code
+
+
+def main() -> NoReturn:
+    """The entry point of the installed command."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,139 @@
+"""The options that every command on evidence shares (contract, section 1)."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where and how a result is shown: `kind` is the value of `--format`."""
+
+    kind: str
+    path: Path | None
+    quiet: bool
+    exit_code: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked: the sources, and the arguments of `ecs_trail.investigate`."""
+
+    sources: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    profile: str | None
+
+
+def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
+    """Add SOURCE and the common options to a command; `formats` are the values of `--format`.
+
+    The command is called with a `Question` and an `Output`, then with the options of its own.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def called(**options: Any) -> Any:
+            output = Output(*(options.pop(name) for name in ("kind", "output", "quiet", "exit_code")))
+            sources, profile = options.pop("sources"), options.pop("profile")
+            arguments = {name: options.pop(name) for name in _ARGUMENTS}
+            return command(Question(sources, arguments, profile), output, **options)
+
+        for add in reversed((*_WHAT, *_HOW, *_shown(formats, default))):
+            called = add(called)
+        return cast("Command", called)
+
+    return decorate
+
+
+_WHAT = (
+    click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
+    click.option("--since", metavar="TIME", help="Read from here on: ISO 8601 with zone, a date, or -6h, -3d."),
+    click.option("--until", metavar="TIME", help="Read up to here, this moment excluded."),
+    click.option("--role", metavar="ARN|NAME", help="Only this infrastructure role."),
+    click.option("--account", metavar="ID", help="Only this account."),
+    click.option("--region", metavar="REGION", help="Only this Region."),
+    click.option("--cluster", metavar="NAME", help="Only this ECS cluster."),
+)
+_HOW = (
+    click.option(
+        "--tasks",
+        multiple=True,
+        metavar="FILE",
+        help="Saved DescribeTasks output or ECS Task State Change events; repeatable.",
+    ),
+    click.option("--role-state", multiple=True, metavar="FILE", help="Saved IAM state of a role; repeatable."),
+    click.option(
+        "--as-of", metavar="TIME", help="Judge as of this moment [default: the newest moment in the evidence]."
+    ),
+    click.option(
+        "--stuck-after",
+        metavar="DURATION",
+        default="10m",
+        show_default=True,
+        help="How long a stop may take before its silence counts.",
+    ),
+    click.option(
+        "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
+    ),
+    click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS."),
+)
+
+
+#: Options that are arguments of `investigate` by the same name.
+_ARGUMENTS: Final = (
+    "since",
+    "until",
+    "role",
+    "account",
+    "region",
+    "cluster",
+    "tasks",
+    "role_state",
+    "as_of",
+    "stuck_after",
+    "workers",
+)
+
+
+def _shown(formats: tuple[str, ...], default: str) -> tuple[Callable[[Command], Command], ...]:
+    return (
+        click.option(
+            "--format",
+            "kind",
+            type=click.Choice(formats),
+            default=default,
+            show_default=True,
+            help="Shape of the result.",
+        ),
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help="Write here instead of stdout, whole or not at all.",
+        ),
+        click.option("--quiet", is_flag=True, help="No progress and no remarks on stderr."),
+        click.option("--exit-code", is_flag=True, help="End with 1 when there is a finding."),
+    )
+
+
+@contextmanager
+def aws_profile(name: str | None) -> Iterator[None]:
+    """Make a profile the one that the AWS SDK picks, for as long as the command runs."""
+    before = os.environ.get("AWS_PROFILE")
+    if name:
+        os.environ["AWS_PROFILE"] = name
+    try:
+        yield
+    finally:
+        if name and before is None:
+            os.environ.pop("AWS_PROFILE", None)
+        elif name and before is not None:
+            os.environ["AWS_PROFILE"] = before

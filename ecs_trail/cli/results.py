@@ -1,0 +1,92 @@
+"""Results and their consequences: where bytes go, what is said on stderr, which exit code follows."""
+
+import io
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from ecs_trail.cli.options import Output, Question, aws_profile
+from ecs_trail.cli.progress import ProgressBar
+from ecs_trail.views.text import clean, count
+from ecs_trail.vocabulary import PARTIAL_PROBLEMS
+
+if TYPE_CHECKING:
+    from ecs_trail.case import Case
+
+#: Columns of the text answer where nobody watches; a terminal has its own width.
+WIDTH: Final = 100
+
+
+def solve(question: Question, output: Output, answer: "Callable[[Case], None]") -> None:
+    """Investigate, with progress for a person who waits, and hand the case to `answer`.
+
+    The frames of a case are computed on first use, so `answer` runs inside as well.
+    """
+    from ecs_trail.case import investigate
+
+    with ExitStack() as stack:
+        stack.enter_context(aws_profile(question.profile))
+        bar = stack.enter_context(ProgressBar(quiet=output.quiet))
+        case = investigate(list(question.sources), **question.arguments, progress=bar)
+        bar.__exit__(None, None, None)
+        answer(case)
+
+
+def deliver(output: Output, write: Callable[[IO[bytes]], None]) -> None:
+    """Write a result to `--output`, whole or not at all, or to stdout."""
+    if output.path is None:
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
+    from ecs_trail.views.exports import write_atomically
+
+    write_atomically(output.path, write)
+
+
+def deliver_answer(document: Mapping[str, Any], output: Output) -> None:
+    """The text answer: in colour and as wide as the terminal for a person, plain and 100 columns wide otherwise."""
+    from rich.console import Console
+
+    from ecs_trail.views.answer import print_answer
+
+    if output.path is None and sys.stdout.isatty():
+        print_answer(document, Console())
+        return
+    page = io.StringIO()
+    print_answer(document, Console(file=page, width=WIDTH, color_system=None, force_terminal=False))
+    deliver(output, lambda stream: _write_text(stream, page.getvalue()))
+
+
+def _write_text(stream: IO[bytes], text: str) -> None:
+    stream.write(text.encode("utf-8", errors="backslashreplace"))
+
+
+def exit_code(document: Mapping[str, Any], *, finding_counts: bool) -> int:
+    """The exit code of a finished investigation: 3 when part could not be read, 1 for a finding if that was asked."""
+    if is_partial(document["evidence"]):
+        return 3
+    return 1 if finding_counts and document["findings"] else 0
+
+
+def is_partial(evidence: Mapping[str, Any]) -> bool:
+    """True when something that looked like evidence could not be read."""
+    return bool(evidence["files_failed"]) or any(row["kind"] in PARTIAL_PROBLEMS for row in evidence["problems"])
+
+
+def finish(document: Mapping[str, Any], output: Output) -> None:
+    """Say on stderr what could not be read, and end with the exit code that follows."""
+    evidence = document["evidence"]
+    if is_partial(evidence):
+        lost = [row for row in evidence["problems"] if row["kind"] in PARTIAL_PROBLEMS]
+        click.echo(f"ecs-trail: the result is partial: {count(len(lost), 'problem')} in the evidence.", err=True)
+        for row in lost[:3]:
+            words = f"{clean(row['source'])}: {clean(row['kind'])}: {clean(row['detail'], 200)}"
+            click.echo(f"  {words}", err=True)
+        if len(lost) > 3:
+            click.echo(f"  … and {len(lost) - 3:,} more, listed in the result of investigate --format json.", err=True)
+    code = exit_code(document, finding_counts=output.exit_code)
+    if code:
+        click.get_current_context().exit(code)

@@ -1,0 +1,232 @@
+"""A frame as a table, CSV, JSON, JSON lines or Parquet, safe to open anywhere.
+
+Times are `YYYY-MM-DDTHH:MM:SSZ`. Credentials never leave: the raw record is dropped unless asked for, and secrets in
+JSON text are replaced. CSV cells that a spreadsheet would run as a formula get an apostrophe in front (OWASP, "CSV
+Injection", read on 2026-11-24).
+"""
+
+import csv
+import io
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pandas as pd
+
+from ecs_trail.errors import UsageError
+from ecs_trail.frames import tuples
+from ecs_trail.times import format_time
+from ecs_trail.views.text import clean
+
+FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")
+
+#: Columns that hold JSON text of a record and so may hold credentials that AWS returned to the caller.
+_RECORD_COLUMNS: Final = frozenset(
+    {
+        "raw",
+        "request_parameters",
+        "response_elements",
+        "additional_event_data",
+        "service_event_details",
+        "resources",
+    }
+)
+_SECRET_NAME: Final = re.compile(r"session_?token|secret_?access_?key", re.IGNORECASE)
+_REMOVED: Final = "removed by ecs-trail"
+_DEEPEST: Final = 64
+#: First characters that make Excel, LibreOffice or Google Sheets read a formula, full-width forms included.
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+_CELL: Final = 64
+
+
+def write_frame(frame: pd.DataFrame, kind: str, stream: IO[bytes], *, raw: bool = False) -> None:
+    """Write a frame to a byte stream as one of `FORMATS`; `raw=True` keeps the raw record, credentials taken out.
+
+    Raises `UsageError` for another format. Text is UTF-8. Lists are JSON in CSV and JSON arrays in JSON.
+    """
+    if kind not in FORMATS:
+        raise UsageError(f"'{kind}' is not a format.", hint=f"choose one of {', '.join(FORMATS)}.")
+    safe = _without_secrets(frame, raw=raw)
+    if kind == "parquet":
+        buffer = io.BytesIO()
+        safe.to_parquet(buffer, index=False)
+        stream.write(buffer.getvalue())
+        return
+    writers: dict[str, Callable[[pd.DataFrame], Iterator[str]]] = {
+        "table": _table,
+        "csv": _csv,
+        "json": _json,
+        "jsonl": _jsonl,
+    }
+    for text in writers[kind](safe):
+        # A lone surrogate, which JSON text can smuggle in, has no UTF-8 form.
+        stream.write(text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], None]) -> None:
+    """Write a file aside and rename it, so that a reader sees the old file or the whole new one.
+
+    A path that is no ordinary file (a pipe, `/dev/stdout`) is written directly. Raises `UsageError` where the place
+    cannot be written.
+    """
+    target = Path(path).resolve()
+    try:
+        if target.exists() and not target.is_file():
+            if target.is_dir():
+                raise UsageError(f"'{path}' is a folder.", hint="name a file inside it.")
+            with target.open("wb") as stream:
+                write(stream)
+            return
+        _write_aside(target, write)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        reason = error.strerror or str(error)
+        raise UsageError(
+            f"'{path}' cannot be written: {reason}.", hint="name a file in a folder that exists and is yours."
+        ) from error
+
+
+def _write_aside(target: Path, write: Callable[[IO[bytes]], None]) -> None:
+    handle, aside = tempfile.mkstemp(prefix=f".{target.name[:64]}.", suffix=".part", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(aside).chmod(_mode(target))
+        Path(aside).replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            Path(aside).unlink()
+
+
+def _mode(target: Path) -> int:
+    """The file's own permissions, or those the umask gives to a new one; `mkstemp` alone would hide it from a team."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def scrub(text: str) -> str:
+    """JSON text with session tokens and secret keys replaced, wherever they are nested, JSON inside strings included.
+
+    Text without such names comes back unchanged, byte for byte; text that names them and is no JSON is withheld.
+    """
+    if not _SECRET_NAME.search(text):
+        return text
+    try:
+        value = json.loads(text)
+        return json.dumps(_scrubbed(value, _DEEPEST), ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return json.dumps(f"{_REMOVED}: names a credential and cannot be read")
+
+
+def _scrubbed(value: Any, depth: int) -> Any:
+    if depth == 0:
+        return _REMOVED
+    if isinstance(value, dict):
+        return {
+            key: _REMOVED if _SECRET_NAME.fullmatch(key) and inner is not None else _scrubbed(inner, depth - 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_scrubbed(inner, depth - 1) for inner in value]
+    if isinstance(value, str) and value[:1] in ("{", "[") and _SECRET_NAME.search(value):
+        return scrub(value)
+    return value
+
+
+def _without_secrets(frame: pd.DataFrame, *, raw: bool) -> pd.DataFrame:
+    kept = frame if raw or "raw" not in frame.columns else frame.drop(columns="raw")
+    columns = [name for name in kept.columns if name in _RECORD_COLUMNS]
+    return kept.assign(**{name: kept[name].map(scrub, na_action="ignore").astype(kept[name].dtype) for name in columns})
+
+
+def _csv(frame: pd.DataFrame) -> Iterator[str]:
+    names = [str(name) for name in frame.columns]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(names)
+    for row in tuples(frame, names):
+        writer.writerow([_csv_cell(value) for value in row])
+        if buffer.tell() > 1 << 16:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _csv_cell(value: object) -> str:
+    text = _text(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return format_time(value)
+    return value if isinstance(value, str) else _dumped(value)
+
+
+def _json(frame: pd.DataFrame) -> Iterator[str]:
+    before = "[\n"
+    for line in _objects(frame):
+        yield f"{before}{line}"
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _jsonl(frame: pd.DataFrame) -> Iterator[str]:
+    return (f"{line}\n" for line in _objects(frame))
+
+
+def _objects(frame: pd.DataFrame) -> Iterator[str]:
+    names = [str(name) for name in frame.columns]
+    return (_dumped(dict(zip(names, row, strict=True))) for row in tuples(frame, names))
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_json_value)
+
+
+def _json_value(value: object) -> str:
+    return format_time(value) if isinstance(value, datetime) else str(value)
+
+
+def _table(frame: pd.DataFrame) -> Iterator[str]:
+    """Aligned columns for the eye; cells are cleaned and cut, so scripts should read another format."""
+    names = [str(name) for name in frame.columns]
+    rows = [[clean(_shown(value), _CELL) for value in row] for row in tuples(frame, names)]
+    widths = [max(_width(cell) for cell in column) for column in zip(names, *rows, strict=True)]
+    yield _line(names, widths)
+    yield _line(["─" * width for width in widths], widths)
+    yield from (_line(row, widths) for row in rows)
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(_text, value)) if isinstance(value, (list, tuple)) else _text(value)
+
+
+def _line(cells: Sequence[str], widths: Iterable[int]) -> str:
+    padded = (cell + " " * (width - _width(cell)) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join(padded).rstrip() + "\n"
+
+
+def _width(text: str) -> int:
+    """Terminal columns: East Asian wide characters take two, combining marks none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,0 +1,331 @@
+"""An investigation as a story: what a tired person must know, in the order they ask for it.
+
+`tell(document)` reads the document of the contract (section 2) and decides the words once; the text answer and the
+notebook card only set them. Every string of the result is cleaned (`views.text.clean`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ecs_trail.views import words
+from ecs_trail.views.text import clean, count, listed, shown_time, span
+
+Document = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+BROKEN: Final = "broken"
+OVER: Final = "over"
+HEALTHY: Final = "healthy"
+NOTHING: Final = "nothing"
+
+_SEVERITIES: Final = ("critical", "high", "medium", "low")
+_STATE_ORDER: Final = ("stuck", "failed_to_start", "stopping", "running", "recovered", "stopped", "unknown")
+_PROBLEMS_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One change that took an ability away: time, call, actor, tool, source address, lost actions, event id."""
+
+    time: str
+    call: str
+    who: str
+    tool: str
+    address: str
+    took: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One task, volume or secret that hangs on the main finding; empty strings where nothing is known."""
+
+    state: str
+    name: str
+    owner: str
+    volume: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One step of repair and its commands, each one line, ready for a shell."""
+
+    title: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A further finding in one line."""
+
+    severity: str
+    status: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The whole answer. `verdict` is one of `broken`, `over`, `healthy`, `nothing`."""
+
+    verdict: str
+    as_of: str
+    headline: str
+    detail: str
+    causes: tuple[Cause, ...]
+    causes_note: str
+    items_title: str
+    items: tuple[Item, ...]
+    certainty: str
+    repairs: tuple[Repair, ...]
+    others: tuple[Other, ...]
+    looked_at: tuple[str, ...]
+    unseen: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+def tell(document: Document) -> Story:
+    """The story of an investigation document."""
+    ranked = sorted(document["findings"], key=_weight)
+    main = ranked[0] if ranked else None
+    verdict = _verdict(document, main)
+    causes = _causes(document, main)
+    items_title, items = _items(document, main)
+    return Story(
+        verdict=verdict,
+        as_of=shown_time(document["as_of"]),
+        headline=_headline(document, main, verdict),
+        detail=_detail(document, main, causes),
+        causes=tuple(causes),
+        causes_note="" if main is None or causes else "No change in the evidence explains this.",
+        items_title=items_title,
+        items=tuple(items),
+        certainty="" if main is None else words.confidence(main.get("confidence"), _basis(main)),
+        repairs=tuple(_repair(step) for step in (main or {}).get("repair", ())),
+        others=tuple(_other(finding) for finding in ranked[1:]),
+        looked_at=tuple(_looked_at(document)),
+        unseen=tuple(_unseen(document["evidence"])),
+        sources=tuple(_source(source) for source in document["evidence"]["sources"]),
+    )
+
+
+def _weight(finding: Row) -> tuple[bool, int]:
+    severity = finding.get("severity")
+    place = _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+    return finding.get("status") != "ongoing", place
+
+
+def _verdict(document: Document, main: Row | None) -> str:
+    if main is not None:
+        return BROKEN if main.get("status") == "ongoing" else OVER
+    seen = any(document[part] for part in ("roles", "tasks", "volumes", "tls"))
+    return HEALTHY if seen else NOTHING
+
+
+def _basis(finding: Row) -> list[str]:
+    basis = finding.get("basis") or []
+    return [basis] if isinstance(basis, str) else list(basis)
+
+
+def _headline(document: Document, main: Row | None, verdict: str) -> str:
+    if main is None:
+        return (
+            "Nothing broken found."
+            if verdict == HEALTHY
+            else "Nothing broken found, but no work of an ECS infrastructure role was seen either."
+        )
+    role = f"role {words.tail(main['role_arn'])}" if main.get("role_arn") else ""
+    changes = _changes(document, main)
+    rest = words.change((row["event_name"] for row in changes), _lost(changes)) if changes else ""
+    if rest.startswith("met "):
+        reason = f"{role or 'ECS'} {rest}"
+    else:
+        reason = f"{role} {rest}" if role and rest else f"{role} cannot do its work" if role else ""
+    subject = _subject(document, main)
+    sentence = f"{subject}: {reason}." if subject and reason else f"{subject or _titled(main)}."
+    return sentence if verdict == BROKEN else f"Over since {shown_time(main.get('ended_at'))}. {sentence}"
+
+
+def _titled(finding: Row) -> str:
+    return clean(finding.get("title"), 160).rstrip(".") or words.finding_kind(finding.get("kind"))
+
+
+def _subject(document: Document, main: Row) -> str:
+    tasks, over = len(main["task_arns"]), main.get("status") != "ongoing"
+    stuck = sum(row["state"] == "stuck" for row in _tasks_of(document, main))
+    many = "were" if over else "are"
+    one = "was" if over else "is"
+    kind = main.get("kind")
+    if kind == "stuck_tasks":
+        number = stuck if stuck and not over else tasks
+        return f"{count(number, 'task')} {one if number == 1 else many} stuck in DEPROVISIONING"
+    if kind == "tasks_at_risk":
+        return f"{count(tasks, 'running task')} will get stuck on stopping"
+    if kind == "provisioning_blocked":
+        return f"{count(tasks, 'task')} could not start"
+    if kind == "leaked_volumes":
+        number = len(main["volume_ids"])
+        return f"{count(number, 'volume')} {one if number == 1 else many} left behind"
+    if kind == "tls_blocked":
+        number = len(main["secret_arns"])
+        return f"Service Connect TLS {one} blocked for {count(number, 'secret')}"
+    return ""
+
+
+def _detail(document: Document, main: Row | None, causes: Sequence[Cause]) -> str:
+    if main is None:
+        return ""
+    start, end = main.get("started_at"), main.get("ended_at")
+    if end:
+        parts = [f"From {shown_time(start)} to {shown_time(end)} ({span(start, end)})"]
+    else:
+        length = span(start, document["as_of"])
+        parts = [f"Since {shown_time(start)}{f' ({length} until the end of the evidence)' if length else ''}"]
+    actors = list(dict.fromkeys(f"{cause.who}{f' with {cause.tool}' if cause.tool else ''}" for cause in causes))
+    if actors:
+        parts[0] += f", by {listed(actors, most=2)}"
+    volumes = [row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])]
+    left = [row for row in volumes if not row.get("deleted_at")]
+    if left:
+        size = sum(row.get("size_gib") or 0 for row in left)
+        verb = "is" if len(left) == 1 else "are"
+        parts.append(f"{count(len(left), 'volume')}{f' ({size:,.0f} GiB)' if size else ''} {verb} still there")
+    elif volumes:
+        parts.append(f"{count(len(volumes), 'volume')} hung on it and {'is' if len(volumes) == 1 else 'are'} gone now")
+    return ". ".join(parts) + "."
+
+
+def _changes(document: Document, main: Row) -> list[Row]:
+    known = {row["event_id"]: row for row in document["changes"]}
+    return [known[event_id] for event_id in main["cause_event_ids"] if event_id in known]
+
+
+def _lost(changes: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(action for row in changes for action in row["lost"]))
+
+
+def _causes(document: Document, main: Row | None) -> list[Cause]:
+    if main is None:
+        return []
+    known = {row["event_id"]: row for row in document["changes"]}
+    return [_cause(event_id, known.get(event_id, {})) for event_id in main["cause_event_ids"]]
+
+
+def _cause(event_id: str, row: Row) -> Cause:
+    return Cause(
+        time=shown_time(row.get("event_time")),
+        call=clean(row.get("event_name")) or "a change",
+        who=words.actor(row.get("actor")),
+        tool=words.tool(row.get("user_agent")),
+        address=clean(row.get("source_ip"), 48),
+        took=listed([clean(action) for action in row.get("lost", ())], most=4),
+        event_id=clean(event_id),
+    )
+
+
+def _tasks_of(document: Document, main: Row) -> list[Row]:
+    wanted = set(main["task_arns"])
+    rows = [row for row in document["tasks"] if row["task_arn"] in wanted]
+    return sorted(rows, key=lambda row: _STATE_ORDER.index(row["state"]) if row["state"] in _STATE_ORDER else 99)
+
+
+def _items(document: Document, main: Row | None) -> tuple[str, list[Item]]:
+    if main is None:
+        return "", []
+    if main["task_arns"]:
+        volumes = {row["volume_id"]: row for row in document["volumes"]}
+        return "TASKS AND VOLUMES", [_task_item(row, volumes, document["as_of"]) for row in _tasks_of(document, main)]
+    if main["volume_ids"]:
+        wanted = set(main["volume_ids"])
+        return "VOLUMES", [_volume_item(row) for row in document["volumes"] if row["volume_id"] in wanted]
+    wanted = set(main["secret_arns"])
+    return "SECRETS", [_secret_item(row) for row in document["tls"] if row.get("secret_arn") in wanted]
+
+
+def _task_item(row: Row, volumes: Mapping[str, Row], as_of: str) -> Item:
+    blocked, ended = row.get("blocked_since"), row.get("resolved_at")
+    length = span(blocked, ended or as_of)
+    since = f"blocked {shown_time(blocked)}, for {length}" if blocked else ""
+    if not since and row.get("stop_started_at"):
+        since = f"stop began {shown_time(row['stop_started_at'])}"
+    state = "at risk" if row.get("at_risk") else clean(row["state"]).replace("_", " ")
+    names = [_volume_name(volume_id, volumes.get(volume_id, {})) for volume_id in row["volume_ids"]]
+    return Item(state, words.task_name(row["task_arn"]), words.tail(row.get("service")), listed(names, most=2), since)
+
+
+def _volume_name(volume_id: str, row: Row) -> str:
+    size = row.get("size_gib")
+    return f"{clean(volume_id)}{f' {size:g} GiB' if size else ''}{' (deleted)' if row.get('deleted_at') else ''}"
+
+
+def _volume_item(row: Row) -> Item:
+    created = f"created {shown_time(row['created_at'])}" if row.get("created_at") else ""
+    name, size = clean(row["volume_id"]), f"{row['size_gib']:g} GiB" if row.get("size_gib") else ""
+    return Item(clean(row.get("state")), name, words.task_name(row.get("task_arn")), size, created)
+
+
+def _secret_item(row: Row) -> Item:
+    rotated = row.get("last_rotation_at") or row.get("issued_at")
+    since = f"last rotation {shown_time(rotated)}" if rotated else ""
+    name = clean((row.get("secret_arn") or row.get("secret_name") or "").rpartition(":secret:")[2], 80)
+    return Item(clean(row.get("state")).replace("_", " "), name, words.tail(row.get("service_arn")), "", since)
+
+
+def _repair(step: Row) -> Repair:
+    return Repair(clean(step.get("title"), 200), tuple(clean(command) for command in step.get("commands", ())))
+
+
+def _other(finding: Row) -> Other:
+    return Other(clean(finding.get("severity")), clean(finding.get("status")), f"{_titled(finding)}.")
+
+
+def _source(source: object) -> str:
+    named = source.get("source") or source.get("name") if isinstance(source, Mapping) else source
+    return clean(named)
+
+
+def _looked_at(document: Document) -> Iterable[str]:
+    evidence = document["evidence"]
+    window = evidence["window"]
+    start, end = window.get("start"), window.get("end")
+    reach = f", from {shown_time(start)} to {shown_time(end)}" if start and end else ""
+    yield (
+        f"{count(evidence['records_read'], 'record')} in {count(evidence['files_read'], 'file')}{reach}; "
+        f"{count(evidence['events_selected'], 'event')} concern ECS infrastructure roles."
+    )
+    parts = [
+        count(len(document["roles"]), "role"),
+        _states(document["tasks"], "task"),
+        _states(document["volumes"], "volume"),
+        _states(document["tls"], "TLS secret"),
+    ]
+    yield f"{'; '.join(parts)}."
+
+
+def _states(rows: Sequence[Row], name: str) -> str:
+    tally: dict[str, int] = {}
+    for row in rows:
+        state = clean(row.get("state")).replace("_", " ")
+        tally[state] = tally.get(state, 0) + 1
+    states = ", ".join(f"{number:,} {state}" for state, number in tally.items())
+    return f"{count(len(rows), name)}{f' ({states})' if states else ''}"
+
+
+def _unseen(evidence: Row) -> Iterable[str]:
+    failed, rejected = evidence["files_failed"], evidence["records_rejected"]
+    if failed:
+        yield f"{count(failed, 'file')} could not be read: the answer is partial."
+    if rejected:
+        yield f"{count(rejected, 'record')} could not be read: the answer is partial."
+    problems = evidence["problems"]
+    yield from (f"{words.problem(row)}." for row in problems[:_PROBLEMS_SHOWN])
+    if len(problems) > _PROBLEMS_SHOWN:
+        yield f"… and {count(len(problems) - _PROBLEMS_SHOWN, 'more problem')}, listed in the JSON answer."
+    left_out = [f"{row['count']:,} {clean(row['kind']).replace('_', ' ')}" for row in evidence["left_out"]]
+    if left_out:
+        yield f"Left out as no evidence: {listed(left_out, most=6)}."
+    gaps = [row for row in evidence["coverage"] if row.get("complete") is False]
+    if gaps:
+        places = dict.fromkeys(f"{clean(row.get('account'))} {clean(row.get('region'))}".strip() for row in gaps)
+        yield f"Seen only in part: {listed(places, most=4)}."
