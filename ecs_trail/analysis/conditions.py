@@ -142,10 +142,11 @@ class Clause:
             return self.null
         if self.compare is None:
             return Truth.MAYBE
+        if self.quantifier == "foranyvalue":
+            # IfExists says true without a key, ForAnyValue says false; no page says which of the two wins.
+            return Truth.MAYBE if self.if_exists else Truth.NO
         if self.if_exists or self.quantifier == "forallvalues":
             return Truth.YES
-        if self.quantifier == "foranyvalue":
-            return Truth.NO
         return Truth.YES if self.negated else Truth.NO
 
     def _present(self, values: tuple[str, ...], context: Context) -> Truth:

@@ -180,10 +180,13 @@ class Template:
         return self._filled(context, lambda tokens: glob(tokens).match(value, exact=exact))
 
     def match_arn(self, value: str, context: Context) -> Truth:
-        """The same, each of the six colon-separated parts on its own, as the Arn operators do."""
-        if self.parts:
-            return _match_parts(self.parts, value)
-        return self._filled(context, lambda tokens: _match_parts(_arn_parts(tokens), value))
+        """The same, each of the six colon-separated parts on its own, as the Arn operators do.
+
+        What AWS makes of a shorter pattern (``*``, ``arn:aws:ecs:*``) is not documented: MAYBE where the text would fit.
+        """
+        if self.whole is not None:
+            return _match_arn(self.whole, self.parts, value)
+        return self._filled(context, lambda tokens: _match_arn(glob(tokens), _arn_parts(tokens), value))
 
     def match_folded(self, value: str, context: Context) -> Truth:
         """The same without regard to case."""
@@ -218,14 +221,11 @@ def _arn_parts(tokens: Tokens) -> tuple[Glob, ...]:
     return tuple(Glob(part) for part in parts)
 
 
-def _match_parts(globs: tuple[Glob, ...], value: str) -> Truth:
+def _match_arn(whole: Glob, globs: tuple[Glob, ...], value: str) -> Truth:
     parts = value.split(":", 5)
-    if len(parts) == 6 and len(globs) == 6:
-        return min(glob.match(part) for glob, part in zip(globs, parts, strict=True))
-    # A pattern that is a bare "*" covers every ARN; a value that is unknown beyond its colons may still be one.
-    if len(globs) == 1:
-        return globs[0].match(value)
-    return Truth.MAYBE if "*" in value and len(parts) < len(globs) else Truth.NO
+    if len(parts) < 6 or len(globs) < 6:
+        return min(whole.match(value), Truth.MAYBE)
+    return min(one.match(part) for one, part in zip(globs, parts, strict=True))
 
 
 @lru_cache(maxsize=16384)

@@ -118,7 +118,11 @@ def _resource(statement: Statement, request: Request) -> Truth:
     exact = request.resource == "*"
     context = _context(request)
     found = max((one.match(request.resource, context, exact=exact) for one in statement.resources), default=Truth.NO)
-    return negate(found) if statement.not_resource else found
+    if not statement.not_resource:
+        return found
+    # "Will not match any resource", says the page on variables of a NotResource without value: read it either way.
+    valueless = found is Truth.NO and any(one.resolve(context) is None for one in statement.resources)
+    return Truth.MAYBE if valueless else negate(found)
 
 
 def _principal(statement: Statement, request: Request) -> Truth:
