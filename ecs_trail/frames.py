@@ -1,4 +1,4 @@
-"""Frames: plural nouns with a stated shape. `FrameSpec` names columns, key and meaning beside the function that makes it."""
+"""Frames: plural nouns with a stated shape, written down in a `FrameSpec` beside the function that makes them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

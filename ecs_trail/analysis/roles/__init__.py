@@ -1,0 +1,1 @@
+"""Roles over time: changes → states → replay → abilities → losses → outages → history → tables, each on the one before."""

@@ -1,0 +1,225 @@
+"""Losses: spans in which a role could not do what it could do before, each with the changes that took and gave it.
+
+Replay says what should have been possible; calls of ECS say what was. Where replay does not know, calls decide; where
+calls contradict replay beyond the grace in which IAM spreads a change, calls win, as somebody must have acted outside
+the evidence. IAM names no number for that grace (*IAM User Guide*, "Changes that I make are not always immediately
+visible", read on 2026-11-24), so it is a parameter.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Final
+
+from ecs_trail.analysis.policies import Verdict
+from ecs_trail.analysis.roles.abilities import Place, ability, could_give, could_take, drops_grant
+from ecs_trail.analysis.roles.changes import Change
+from ecs_trail.analysis.roles.replay import Moment
+from ecs_trail.calls import PolicyType
+from ecs_trail.vocabulary import ASSUME_ROLE, Purpose
+
+GRACE: Final = timedelta(minutes=5)
+
+
+class Certainty(StrEnum):
+    """What a loss stands on: replayed state, calls that were refused, or neither."""
+
+    REPLAYED = "replayed"
+    OBSERVED = "observed"
+    POSSIBLE = "possible"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A call of ECS with a role: evidence about one action at one moment. A None Region or cluster fits any place."""
+
+    event_id: str
+    event_time: datetime
+    allowed: bool
+    policy_type: str
+    region: str | None
+    cluster: str | None
+
+    def fits(self, place: Place) -> bool:
+        """Whether the call says something about a place."""
+        here = self.region is None or place.region in {None, self.region}
+        return here and (self.cluster is None or place.cluster in {None, self.cluster})
+
+
+@dataclass(slots=True)
+class Loss:
+    """One action that a role lost in one place, from `lost_at` until `regained_at` (None: not regained)."""
+
+    action: str
+    purpose: Purpose
+    place: Place
+    lost_at: datetime
+    causes: list[Change]
+    certainty: Certainty
+    regained_at: datetime | None = None
+    restored_by: list[Change] = field(default_factory=list)
+    denials: int = 0
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether the action is lost at a moment."""
+        return self.lost_at <= moment and (self.regained_at is None or moment < self.regained_at)
+
+
+@dataclass(slots=True)
+class _Span:
+    """A stretch in which nothing that matters to the action changed."""
+
+    start: datetime | None
+    change: Change | None
+    verdict: Verdict
+    takes: bool
+    gives: bool
+    drops_grant: bool
+    observed: bool = False
+    contradicted_at: datetime | None = None
+    denied: list[Observation] = field(default_factory=list)
+    worked: list[Observation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a role: an action, for a purpose, in one place."""
+
+    role_arn: str
+    purpose: Purpose
+    action: str
+    place: Place
+
+
+def losses(
+    moments: Sequence[Moment], question: Question, observed: Iterable[Observation] = (), *, grace: timedelta = GRACE
+) -> list[Loss]:
+    """The losses of one action in one place, oldest first. `observed` holds ECS's calls for this action."""
+    spans = _spans(moments, question)
+    fitting = (one for one in observed if one.fits(question.place))
+    _observe(spans, sorted(fitting, key=lambda one: one.event_time), grace)
+    return _walk(spans, question)
+
+
+def moment_at(moments: Sequence[Moment], when: datetime) -> Moment:
+    """The moment in force at a time (the last one of that second)."""
+    starts = [one.since for one in moments[1:] if one.since is not None]
+    return moments[bisect_right(starts, when)]
+
+
+def _spans(moments: Sequence[Moment], question: Question) -> list[_Span]:
+    spans: list[_Span] = []
+    before: Moment | None = None
+    action = question.action
+    for moment in moments:
+        takes = before is not None and could_take(before.material, moment.material, action)
+        gives = before is not None and could_give(before.material, moment.material, action)
+        if before is None or takes or gives:
+            verdict = ability(moment.material, question.role_arn, question.purpose, action, question.place).verdict
+            drops = before is not None and takes and drops_grant(before.material, moment.material, action)
+            spans.append(_Span(moment.since, moment.change, verdict, takes, gives, drops))
+        before = moment
+    return spans
+
+
+def _observe(spans: list[_Span], observed: Sequence[Observation], grace: timedelta) -> None:
+    """Let ECS's calls speak where replay does not know, and overrule it where they contradict it."""
+    starts = [span.start for span in spans[1:] if span.start is not None]
+    for one in observed:
+        span = spans[bisect_right(starts, one.event_time)]
+        settled = span.start is None or one.event_time - span.start > grace
+        if one.allowed and (settled or not span.takes):
+            span.worked.append(one)
+        elif not one.allowed and (settled or not span.gives or span.takes) and _speaks_of(span, one):
+            span.denied.append(one)
+    for span in spans:
+        _judge(span)
+
+
+def _judge(span: _Span) -> None:
+    if span.verdict is Verdict.UNKNOWN and span.worked:
+        span.verdict, span.observed = Verdict.ALLOWED, True
+    elif span.verdict is Verdict.UNKNOWN and span.denied:
+        span.verdict, span.observed = Verdict.DENIED, True
+    elif span.verdict is Verdict.DENIED and span.worked:
+        first = span.worked[0].event_time
+        if any(one.event_time < first for one in span.denied):
+            span.contradicted_at = first
+        else:
+            span.verdict, span.observed = Verdict.ALLOWED, True
+
+
+def _speaks_of(span: _Span, one: Observation) -> bool:
+    """Whether a refusal can come from the kind of policy the span's change touched."""
+    if one.policy_type in {PolicyType.NONE, PolicyType.TRUST}:
+        return True
+    if span.change is not None and span.change.event_source.startswith("organizations"):
+        return one.policy_type in {PolicyType.SCP, PolicyType.RCP}
+    return one.policy_type in {PolicyType.IDENTITY, PolicyType.BOUNDARY}
+
+
+def _walk(spans: list[_Span], question: Question) -> list[Loss]:
+    found: list[Loss] = []
+    current: Loss | None = None
+    latent: list[Change] = []
+    worked = False
+    for before, span in pairwise(spans):
+        worked = worked or bool(before.worked)
+        change, start = span.change, span.start
+        if change is None or start is None:
+            continue
+        if current is None:
+            certainty = _lost(before, span, question.action, worked=worked)
+            if certainty is not None:
+                current = Loss(question.action, question.purpose, question.place, start, [change], certainty)
+                found.append(current)
+                latent = []
+        elif span.verdict is Verdict.ALLOWED or (span.verdict is Verdict.UNKNOWN and span.gives):
+            current.restored_by.append(change)
+            current.regained_at, current = start, None
+        else:
+            _go_on(current, before, span, latent)
+        if current is not None:
+            current.denials += len(span.denied)
+            if span.contradicted_at is not None:
+                current.regained_at, current = span.contradicted_at, None
+    return [loss for loss in found if loss.regained_at is None or loss.regained_at > loss.lost_at]
+
+
+def _go_on(current: Loss, before: _Span, span: _Span, latent: list[Change]) -> None:
+    """A further change while the action is lost: a second lock on the door, or a key that does not open it."""
+    change = span.change
+    if change is None:
+        return
+    if change.event_name in {"CreateRole", "DeleteRole"}:
+        # The role starts anew: what lay on the old one no longer matters.
+        latent.clear()
+        if change.event_name == "CreateRole":
+            current.restored_by.append(change)
+    elif span.gives:
+        # What looked harmless while the action was gone anyway is what keeps it gone now.
+        current.causes.extend(latent)
+        latent.clear()
+        current.restored_by.append(change)
+    elif current.certainty is Certainty.POSSIBLE and span.verdict is Verdict.DENIED is not before.verdict:
+        current.causes.append(change)
+    elif span.drops_grant or span.verdict is Verdict.DENIED:
+        latent.append(change)
+
+
+def _lost(before: _Span, span: _Span, action: str, *, worked: bool) -> Certainty | None:
+    """Whether the step into a span lost the action, and how sure that is."""
+    if not span.takes or before.verdict is Verdict.DENIED:
+        return None
+    if span.verdict is Verdict.DENIED:
+        if span.observed:
+            return Certainty.OBSERVED
+        if before.verdict is Verdict.ALLOWED or action == ASSUME_ROLE or span.denied:
+            return Certainty.REPLAYED
+        return Certainty.POSSIBLE if worked else None
+    if span.verdict is Verdict.UNKNOWN and before.verdict is Verdict.ALLOWED and span.drops_grant:
+        return Certainty.POSSIBLE
+    return None

@@ -1,0 +1,110 @@
+"""What ECS was seen to do, or refused, with a role: evidence about single actions at single moments."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from ecs_trail.analysis.roles.changes import RoleKey
+from ecs_trail.analysis.roles.losses import Observation
+from ecs_trail.arns import role_key, task_cluster
+from ecs_trail.calls import Outcome, PolicyType, action_of, made_by_ecs, outcome, refusal
+from ecs_trail.frames import Row, rows
+from ecs_trail.vocabulary import ASSUME_ROLE, RESERVED_TAGS
+
+Observed = dict[RoleKey, dict[str, list[Observation]]]
+
+_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_source",
+    "event_name",
+    "aws_region",
+    "error_code",
+    "error_message",
+    "session_name",
+    "session_issuer_arn",
+    "session_created_at",
+    "requested_session_name",
+    "target_role_arn",
+    "invoked_by",
+    "source_ip_address",
+)
+
+
+def observations(events: pd.DataFrame, calls: pd.DataFrame) -> Observed:
+    """ECS's calls by role and action, from the volume calls (which know their cluster) and from all other events."""
+    found: Observed = defaultdict(lambda: defaultdict(list))
+    for role, action, seen in _of_volumes(calls):
+        found[role][action].append(seen)
+    own = events[(events["session_issuer_arn"].notna() | (events["event_name"] == "AssumeRole"))]
+    started: set[tuple[RoleKey, datetime, str | None]] = set()
+    for row in rows(own, _COLUMNS):
+        key = role_key(row["target_role_arn"] if row["event_name"] == "AssumeRole" else row["session_issuer_arn"])
+        session = row["requested_session_name"] or row["session_name"]
+        if key is None or not made_by_ecs(row["invoked_by"], row["source_ip_address"], session):
+            continue
+        if row["event_source"] != "ec2.amazonaws.com":
+            for action, seen in _of_event(row):
+                found[key][action].append(seen)
+        created = row["session_created_at"]
+        if created is not None and (key, created, row["aws_region"]) not in started:
+            # A session that exists was granted at its creation: proof of the trust at that moment.
+            started.add((key, created, row["aws_region"]))
+            found[key][ASSUME_ROLE].append(
+                Observation(
+                    row["event_id"], created, allowed=True, policy_type="", region=row["aws_region"], cluster=None
+                )
+            )
+    return found
+
+
+def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
+    how = outcome(row["error_code"])
+    if how not in {Outcome.OK, Outcome.DENIED}:
+        return
+    said = refusal(row["error_message"])
+    action = said.action if how is Outcome.DENIED and said.action else action_of(row["event_source"], row["event_name"])
+    yield (
+        action,
+        Observation(
+            row["event_id"],
+            row["event_time"],
+            allowed=how is Outcome.OK,
+            policy_type=said.policy_type.value,
+            region=row["aws_region"],
+            cluster=None,
+        ),
+    )
+
+
+def _of_volumes(calls: pd.DataFrame) -> Iterator[tuple[RoleKey, str, Observation]]:
+    untagged: dict[str, datetime] = {}
+    for call in rows(calls):
+        if call["outcome"] == Outcome.OK and call["volume_id"] is not None:
+            _follow_tags(untagged, call)
+        key = role_key(call["role_arn"])
+        if not call["by_ecs"] or key is None or call["outcome"] not in {Outcome.OK, Outcome.DENIED}:
+            continue
+        if call["volume_id"] in untagged:
+            continue  # one volume's missing tags say nothing of the role
+        allowed = call["outcome"] == Outcome.OK
+        seen = _observation(call, allowed=allowed)
+        yield key, call["action"], seen
+        if allowed and call["event_name"] == "CreateVolume":
+            yield key, "ec2:CreateTags", seen
+
+
+def _follow_tags(untagged: dict[str, datetime], call: dict[str, Any]) -> None:
+    if call["tags_lost"]:
+        untagged.setdefault(call["volume_id"], call["event_time"])
+    elif RESERVED_TAGS & set(call["tags_set"]):
+        untagged.pop(call["volume_id"], None)
+
+
+def _observation(call: Row, *, allowed: bool) -> Observation:
+    kind = call["policy_type"] or PolicyType.NONE.value
+    cluster = task_cluster(call["task_arn"]) or call["cluster"]
+    return Observation(call["event_id"], call["event_time"], allowed, kind, call["region"], cluster)

@@ -1,0 +1,359 @@
+"""The role history as frames: role changes, role states, roles, losses and outages (contract, section 2)."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import pandas as pd
+
+from ecs_trail.analysis.policies import Verdict
+from ecs_trail.analysis.roles.abilities import Place, ability, could_give, could_take
+from ecs_trail.analysis.roles.changes import Change, RoleKey, affected_by_name
+from ecs_trail.analysis.roles.history import RoleHistory
+from ecs_trail.analysis.roles.losses import Certainty, Loss, moment_at
+from ecs_trail.analysis.roles.outages import Outage, basis, confidence
+from ecs_trail.analysis.roles.replay import Material, Moment
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row
+from ecs_trail.vocabulary import REQUIRED_ACTIONS, Effect, Purpose
+
+ROLE_CHANGES: Final = FrameSpec(
+    name="role_changes",
+    doc="One row per IAM or Organizations write that names or reaches an infrastructure role, judged.",
+    key=("event_id",),
+    columns={
+        "event_id": TEXT,
+        "event_time": TIME,
+        "event_name": TEXT,
+        "role_arns": TEXTS,
+        "actor": TEXT,
+        "source_ip": TEXT,
+        "user_agent": TEXT,
+        "applied": FLAG,
+        "error_code": TEXT,
+        "effect": TEXT,
+        "purposes": TEXTS,
+        "lost": TEXTS,
+        "gained": TEXTS,
+        "account": TEXT,
+        "policy": TEXT,
+        "document": TEXT,
+    },
+)
+ROLE_STATES: Final = FrameSpec(
+    name="role_states",
+    doc="One row per role and span in which it stayed the same; `since` is null for the start of the evidence.",
+    key=("role_arn", "since", "event_id"),
+    columns={
+        "role_arn": TEXT,
+        "since": TIME,
+        "until": TIME,
+        "event_id": TEXT,
+        "exists": FLAG,
+        "trust": TEXT,
+        "attached": TEXTS,
+        "inline": TEXTS,
+        "boundary": TEXT,
+        "complete": FLAG,
+    },
+)
+ROLES: Final = FrameSpec(
+    name="roles",
+    doc="One row per infrastructure role: what it was at `as_of`, and how much of that is known.",
+    key=("role_arn",),
+    columns={
+        "role_arn": TEXT,
+        "role_name": TEXT,
+        "account": TEXT,
+        "purposes": TEXTS,
+        "exists": FLAG,
+        "trust": TEXT,
+        "policies": TEXTS,
+        "boundary": TEXT,
+        "known": TEXT,
+        "unable": TEXTS,
+    },
+)
+OUTAGES: Final = FrameSpec(
+    name="outages",
+    doc="One row per role, purpose, phase and span in which ECS could not do all it needs.",
+    key=("id",),
+    columns={
+        "id": TEXT,
+        "role_arn": TEXT,
+        "purpose": TEXT,
+        "phase": TEXT,
+        "start": TIME,
+        "end": TIME,
+        "actions": TEXTS,
+        "basis": TEXTS,
+        "confidence": TEXT,
+        "cause_event_ids": TEXTS,
+        "restore_event_ids": TEXTS,
+    },
+)
+LOSSES: Final = FrameSpec(
+    name="losses",
+    doc="One row per outage, needed action and place: the span in which it was lost, and by which changes.",
+    key=("outage_id", "action", "region", "cluster", "lost_at"),
+    columns={
+        "outage_id": TEXT,
+        "role_arn": TEXT,
+        "purpose": TEXT,
+        "phase": TEXT,
+        "action": TEXT,
+        "region": TEXT,
+        "cluster": TEXT,
+        "lost_at": TIME,
+        "regained_at": TIME,
+        "certainty": TEXT,
+        "denials": COUNT,
+        "cause_event_ids": TEXTS,
+        "cause_times": TEXTS,
+        "basis": TEXTS,
+    },
+)
+TAG_NEEDS: Final = FrameSpec(
+    name="tag_needs",
+    doc="One row per role, Region and action that the role may take only while a volume carries the reserved tags.",
+    key=("role_arn", "region", "action", "since"),
+    columns={"role_arn": TEXT, "region": TEXT, "action": TEXT, "since": TIME, "until": TIME},
+)
+
+_TAGGED_ACTIONS: Final = ("ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume")
+
+
+def role_changes(history: RoleHistory) -> pd.DataFrame:
+    """Every write that names or reaches an infrastructure role, as `ROLE_CHANGES`, in causal order."""
+    reached: dict[str, list[tuple[RoleKey, Moment, Moment]]] = defaultdict(list)
+    for key, moments in history.moments.items():
+        for before, after in zip(moments, moments[1:], strict=False):
+            if after.change is not None:
+                reached[after.change.event_id].append((key, before, after))
+    taken: dict[str, list[Loss]] = defaultdict(list)
+    given: dict[str, list[Loss]] = defaultdict(list)
+    for lost in history.losses.values():
+        for loss in lost:
+            for change in loss.causes:
+                taken[change.event_id].append(loss)
+            for change in loss.restored_by:
+                given[change.event_id].append(loss)
+    found = []
+    for change in history.changes:
+        steps = reached.get(change.event_id, [])
+        names = [key for key, _, _ in steps] or affected_by_name(change, history.arns)
+        if names:
+            found.append(_judged(change, names, steps, history, taken[change.event_id], given[change.event_id]))
+    return ROLE_CHANGES.frame(found)
+
+
+def _judged(
+    change: Change,
+    names: list[RoleKey],
+    steps: list[tuple[RoleKey, Moment, Moment]],
+    history: RoleHistory,
+    taken: list[Loss],
+    given: list[Loss],
+) -> Row:
+    gained: set[str] = set()
+    unsure = False
+    for key, before, after in steps:
+        for purpose, action, place in _questions(history, key):
+            step = _step(before.material, after.material, history.arns[key], purpose, action, place)
+            if step is Effect.RESTORES:
+                gained.add(action)
+            unsure = unsure or step is Effect.UNKNOWN
+    lost = {loss.action for loss in taken}
+    sure = any(loss.certainty is not Certainty.POSSIBLE for loss in taken)
+    restores = bool(gained & {loss.action for loss in given})
+    effect = (
+        Effect.BREAKS if sure else Effect.RESTORES if restores else Effect.UNKNOWN if lost or unsure else Effect.NONE
+    )
+    touched = lost | gained
+    return {
+        "event_id": change.event_id,
+        "event_time": change.event_time,
+        "event_name": change.event_name,
+        "role_arns": sorted(history.arns[key] for key in names),
+        "actor": change.actor,
+        "source_ip": change.source_ip,
+        "user_agent": change.user_agent,
+        "applied": change.applied,
+        "error_code": change.error_code or None,
+        "effect": effect.value,
+        "purposes": [
+            purpose.value
+            for purpose in Purpose
+            if any(purpose in history.purposes[key] for key in names)
+            and any(touched & set(needed) for (served, _), needed in REQUIRED_ACTIONS.items() if served is purpose)
+        ],
+        "lost": sorted(lost),
+        "gained": sorted(gained),
+        "account": change.account,
+        "policy": change.policy_arn or change.policy_name or change.boundary or None,
+        "document": change.document or None,
+    }
+
+
+def _questions(history: RoleHistory, key: RoleKey) -> Iterator[tuple[Purpose, str, Place]]:
+    for purpose, places in history.places[key].items():
+        actions = {action for (served, _), needed in REQUIRED_ACTIONS.items() if served is purpose for action in needed}
+        for action in sorted(actions):
+            for place in places:
+                yield purpose, action, place
+
+
+def _step(before: Material, after: Material, arn: str, purpose: Purpose, action: str, place: Place) -> Effect:  # noqa: PLR0917
+    """RESTORES where the action became allowed, UNKNOWN where it may have changed and nobody can say, else NONE."""
+    takes, gives = could_take(before, after, action), could_give(before, after, action)
+    if not takes and not gives:
+        return Effect.NONE
+    verdict = ability(after, arn, purpose, action, place).verdict
+    if verdict is Verdict.UNKNOWN:
+        return Effect.UNKNOWN
+    earlier = ability(before, arn, purpose, action, place).verdict
+    return Effect.RESTORES if gives and verdict is Verdict.ALLOWED and earlier is not verdict else Effect.NONE
+
+
+def role_states(history: RoleHistory) -> pd.DataFrame:
+    """The states of every role over time, as `ROLE_STATES`."""
+    found: list[Row] = []
+    for key, moments in history.moments.items():
+        for at, moment in enumerate(moments):
+            state = moment.material.state
+            found.append(
+                {
+                    "role_arn": history.arns[key],
+                    "since": moment.since,
+                    "until": moments[at + 1].since if at + 1 < len(moments) else None,
+                    "event_id": moment.change.event_id if moment.change else None,
+                    "exists": state.exists,
+                    "trust": state.trust,
+                    "attached": sorted(state.attached),
+                    "inline": [name for name, _ in state.inline],
+                    "boundary": state.boundary or None,
+                    "complete": state.complete,
+                }
+            )
+    return ROLE_STATES.frame(found)
+
+
+def roles(history: RoleHistory, as_of: datetime) -> pd.DataFrame:
+    """Every infrastructure role as it was at `as_of`, as `ROLES`, by ARN. `policies` and `known` are JSON texts."""
+    found: list[Row] = []
+    for key in sorted(history.arns, key=lambda one: history.arns[one]):
+        moments = history.moments[key]
+        moment = moment_at(moments, as_of)
+        state = moment.material.state
+        sure = state.complete and not moment.material.opaque
+        exists = state.exists if len(moments) > 1 or key in history.seen_working else None
+        known = {
+            "trust": "known" if state.trust is not None else "unknown",
+            "policies": "known" if sure else "partly" if state.attached or state.inline else "unknown",
+            "boundary": "known" if state.complete or state.boundary else "unknown",
+        }
+        found.append(
+            {
+                "role_arn": history.arns[key],
+                "role_name": key[1],
+                "account": key[0],
+                "purposes": [purpose.value for purpose in history.purposes[key]],
+                "exists": exists,
+                "trust": state.trust if state.exists else None,
+                "policies": list(_policies(moment)),
+                "boundary": state.boundary or None,
+                "known": msgspec.json.encode(known).decode(),
+                "unable": sorted({loss.action for loss in history.losses[key] if loss.holds_at(as_of)}),
+            }
+        )
+    return ROLES.frame(found)
+
+
+def _policies(moment: Moment) -> Iterator[str]:
+    """Attached and inline policies as JSON texts: kind, ARN or name, and the document where it is known and inline."""
+    for arn in sorted(moment.material.state.attached):
+        yield msgspec.json.encode({"kind": "attached", "policy_arn": arn}).decode()
+    for name, document in moment.material.state.inline:
+        yield msgspec.json.encode({"kind": "inline", "policy_name": name, "document": document}).decode()
+
+
+def outage_ids(history: RoleHistory) -> dict[int, str]:
+    """A stable id for each outage, by its place in time."""
+    return {at: f"outage-{at + 1}" for at in range(len(history.outages))}
+
+
+def outages(history: RoleHistory) -> pd.DataFrame:
+    """All outages, as `OUTAGES`, oldest first."""
+    ids = outage_ids(history)
+    return OUTAGES.frame(_outage_row(ids[at], outage) for at, outage in enumerate(history.outages))
+
+
+def _outage_row(name: str, outage: Outage) -> Row:
+    return {
+        "id": name,
+        "role_arn": outage.role_arn,
+        "purpose": outage.purpose.value,
+        "phase": outage.phase.value,
+        "start": outage.start,
+        "end": outage.end,
+        "actions": outage.actions,
+        "basis": basis(outage.losses),
+        "confidence": confidence(outage.losses).value,
+        "cause_event_ids": [change.event_id for change in outage.causes],
+        "restore_event_ids": [change.event_id for change in outage.restores],
+    }
+
+
+def losses(history: RoleHistory) -> pd.DataFrame:
+    """All losses inside outages, as `LOSSES`: what links judge tasks by."""
+    ids = outage_ids(history)
+    found: list[Row] = []
+    for at, outage in enumerate(history.outages):
+        for loss in outage.losses:
+            found.append(
+                {
+                    "outage_id": ids[at],
+                    "role_arn": outage.role_arn,
+                    "purpose": outage.purpose.value,
+                    "phase": outage.phase.value,
+                    "action": loss.action,
+                    "region": loss.place.region,
+                    "cluster": loss.place.cluster,
+                    "lost_at": loss.lost_at,
+                    "regained_at": loss.regained_at,
+                    "certainty": loss.certainty.value,
+                    "denials": loss.denials,
+                    "cause_event_ids": [change.event_id for change in loss.causes],
+                    "cause_times": [change.event_time.isoformat() for change in loss.causes],
+                    "basis": basis((loss,)),
+                }
+            )
+    return LOSSES.frame(found)
+
+
+def tag_needs(history: RoleHistory) -> pd.DataFrame:
+    """When each role could work on a volume only because of its reserved tags, as `TAG_NEEDS`."""
+    found: list[Row] = []
+    for key, places in history.places.items():
+        for region in sorted({place.region for place in places.get(Purpose.VOLUMES, ())}, key=str):
+            for action in _TAGGED_ACTIONS:
+                found.extend(_needed(history, key, region, action))
+    return TAG_NEEDS.frame(found)
+
+
+def _needed(history: RoleHistory, key: RoleKey, region: str | None, action: str) -> Iterable[Row]:
+    arn, moments = history.arns[key], history.moments[key]
+    for at, moment in enumerate(moments):
+        with_tags, without = (
+            ability(moment.material, arn, Purpose.VOLUMES, action, Place(key[0], region, tagged=tagged)).verdict
+            for tagged in (True, False)
+        )
+        if without is not Verdict.ALLOWED and (with_tags is not without or with_tags is Verdict.UNKNOWN):
+            yield {
+                "role_arn": arn,
+                "region": region,
+                "action": action,
+                "since": moment.since,
+                "until": moments[at + 1].since if at + 1 < len(moments) else None,
+            }

@@ -1,0 +1,318 @@
+"""Volume calls and volume lifecycles: every create, attach, detach, delete, attempt and failure, and by whom.
+
+Record shapes: *Amazon EC2 API Reference*, CreateVolume, AttachVolume, DetachVolume, DeleteVolume, DescribeVolumes,
+CreateTags, DeleteTags; reserved tags: *Amazon ECS Developer Guide*, "Use Amazon EBS volumes with Amazon ECS", both read
+on 2026-11-24. One task has at most one managed volume, but nothing here depends on it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import pandas as pd
+
+from ecs_trail.arns import is_task
+from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
+from ecs_trail.payloads import Object, integer, json_object, objects, text
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.vocabulary import (
+    RESERVED_TAGS,
+    SESSION_PURPOSES,
+    TAG_CLUSTER,
+    TAG_CREATED,
+    TAG_MANAGED,
+    TAG_SERVICE,
+    VOLUME_EVENTS,
+    Purpose,
+    VolumeState,
+)
+
+VOLUME_CALLS: Final = FrameSpec(
+    name="volume_calls",
+    doc="One row per call and ECS-managed volume (or task, where the call was refused before a volume existed).",
+    key=("event_id", "volume_id", "task_arn"),
+    columns={
+        "event_id": TEXT,
+        "event_time": TIME,
+        "event_name": TEXT,
+        "action": TEXT,
+        "volume_id": TEXT,
+        "task_arn": TEXT,
+        "role_arn": TEXT,
+        "account": TEXT,
+        "region": TEXT,
+        "cluster": TEXT,
+        "service": TEXT,
+        "by_ecs": FLAG,
+        "actor": TEXT,
+        "outcome": TEXT,
+        "error_code": TEXT,
+        "error_message": TEXT,
+        "policy_type": TEXT,
+        "policy_arn": TEXT,
+        "size_gib": COUNT,
+        "kms_key_id": TEXT,
+        "tags_lost": TEXTS,
+        "tags_set": TEXTS,
+    },
+)
+VOLUMES: Final = FrameSpec(
+    name="volumes",
+    doc="One row per ECS-managed EBS volume: its lifecycle, attempts and failures of ECS.",
+    key=("volume_id", "account", "region"),
+    columns={
+        "volume_id": TEXT,
+        "task_arn": TEXT,
+        "role_arn": TEXT,
+        "account": TEXT,
+        "region": TEXT,
+        "cluster": TEXT,
+        "service": TEXT,
+        "size_gib": COUNT,
+        "kms_key_id": TEXT,
+        "created_at": TIME,
+        "attached_at": TIME,
+        "detached_at": TIME,
+        "deleted_at": TIME,
+        "detached_by": TEXT,
+        "deleted_by": TEXT,
+        "deleted_by_ecs": FLAG,
+        "gone_at": TIME,
+        "delete_on_termination": FLAG,
+        "state": TEXT,
+        "attempts": COUNT,
+        "failures": COUNT,
+        "last_error": TEXT,
+        "evidence": TEXTS,
+    },
+)
+
+_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_source",
+    "event_name",
+    "aws_region",
+    "account_id",
+    "error_code",
+    "error_message",
+    "session_name",
+    "session_issuer_arn",
+    "invoked_by",
+    "source_ip_address",
+    "identity_arn",
+    "principal_id",
+    "user_name",
+    "request_parameters",
+    "response_elements",
+)
+
+
+def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
+    """All calls on ECS-managed volumes, as `VOLUME_CALLS`, in the order of the events.
+
+    A volume is ECS-managed when ECS created it with the reserved tags, when ECS's volume session touched it, or when a
+    saved task state names it. Calls of others count once the volume is known.
+    """
+    mine = events[(events["event_source"] == "ec2.amazonaws.com") & events["event_name"].isin(VOLUME_EVENTS)]
+    calls = [call for event in rows(mine, _COLUMNS) for call in _calls_of(event)]
+    owners = _owners(calls, task_states)
+    managed = {call["volume_id"] for call in calls if _is_ecs_volume_work(call)} | set(owners)
+    kept = [call for call in calls if call["volume_id"] in managed or (call["volume_id"] is None and call["by_ecs"])]
+    for call in kept:
+        owner = owners.get(call["volume_id"])
+        if owner is not None:
+            for name in ("task_arn", "role_arn", "cluster", "service"):
+                call[name] = call[name] or owner[name]
+    return VOLUME_CALLS.frame(kept)
+
+
+def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
+    """Lifecycles of ECS-managed volumes, as `VOLUMES`, ordered by volume id.
+
+    `state` is what the calls alone show; `analysis.links` refines it once tasks are known. Times are UTC.
+    """
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for call in rows(calls):
+        if call["volume_id"] is not None:
+            grouped[call["volume_id"]].append(call)
+    saved = {row["volume_id"]: row for row in rows(task_states) if row["volume_id"]}
+    for volume_id in saved:
+        grouped.setdefault(volume_id, [])
+    return VOLUMES.frame(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
+
+
+def _calls_of(event: Mapping[str, Any]) -> Iterator[Row]:
+    request, response = json_object(event["request_parameters"]), json_object(event["response_elements"])
+    tags = _tags(event["event_name"], request)
+    said = refusal(event["error_message"])
+    task = tags.get(TAG_CREATED)
+    row: Row = {
+        "event_id": event["event_id"],
+        "event_time": event["event_time"],
+        "event_name": event["event_name"],
+        "action": said.action or action_of(event["event_source"], event["event_name"]),
+        "task_arn": task if is_task(task) else None,
+        "role_arn": event["session_issuer_arn"],
+        "account": event["account_id"],
+        "region": event["aws_region"],
+        "cluster": tags.get(TAG_CLUSTER),
+        "service": tags.get(TAG_SERVICE),
+        "by_ecs": made_by_ecs(event["invoked_by"], event["source_ip_address"], event["session_name"]),
+        "session_name": event["session_name"],
+        "actor": actor(event["identity_arn"], event["invoked_by"], event["principal_id"], event["user_name"]),
+        "outcome": outcome(event["error_code"]).value,
+        "error_code": event["error_code"],
+        "error_message": event["error_message"],
+        "policy_type": said.policy_type.value,
+        "policy_arn": said.policy_arn,
+        "size_gib": integer(response.get("size")) or integer(request.get("size")),
+        "kms_key_id": text(response.get("kmsKeyId"))
+        or text(request.get("kmsKeyId"))
+        or text(request.get("masterEncryptionKeyId")),
+        "tags": tags,
+        "tags_lost": _tags_lost(event["event_name"], request),
+        "tags_set": sorted(RESERVED_TAGS & tags.keys()) if event["event_name"] == "CreateTags" else [],
+    }
+    if not row["by_ecs"]:
+        row["role_arn"] = None  # the role behind a person's session is not the volume's infrastructure role
+    for volume_id in _volume_ids(event["event_name"], request, response):
+        yield {**row, "volume_id": volume_id}
+
+
+def _volume_ids(name: str, request: Object, response: Object) -> Iterable[str | None]:
+    if name == "CreateVolume":
+        return (text(response.get("volumeId")),)
+    if name in {"CreateTags", "DeleteTags"}:
+        found = [text(item.get("resourceId")) for item in objects(request.get("resourcesSet"))]
+        return [one for one in found if one and one.startswith("vol-")]
+    if name == "DescribeVolumes":
+        asked = [one for item in objects(request.get("volumeSet")) if (one := text(item.get("volumeId")))]
+        return asked or (None,)  # a poll by filter says nothing of one volume, but still whether it was allowed
+    return (text(request.get("volumeId")) or text(response.get("volumeId")),)
+
+
+def _tags(name: str, request: Object) -> dict[str, str]:
+    if name == "CreateVolume":
+        sets = [item.get("tags") for item in objects(request.get("tagSpecificationSet"))]
+    else:
+        sets = [request.get("tagSet")]
+    return {
+        key: text(tag.get("value")) or ""
+        for tags in sets
+        for tag in objects(tags if isinstance(tags, dict) else {"items": tags})
+        if (key := text(tag.get("key")))
+    }
+
+
+def _tags_lost(name: str, request: Object) -> list[str]:
+    """Reserved tags that a call takes away or overwrites with a value ECS's policy does not accept."""
+    tags = _tags(name, request)
+    if name == "DeleteTags":
+        # DeleteTags without a tag set removes every user-defined tag (EC2 API Reference, DeleteTags).
+        return sorted(RESERVED_TAGS & tags.keys()) if tags else sorted(RESERVED_TAGS)
+    if name != "CreateTags":
+        return []
+    wrong = {TAG_MANAGED} if tags.get(TAG_MANAGED, "true") != "true" else set()
+    if TAG_CREATED in tags and not is_task(tags[TAG_CREATED]):
+        wrong.add(TAG_CREATED)
+    return sorted(wrong)
+
+
+def _is_ecs_volume_work(call: Row) -> bool:
+    """Whether a call shows that its volume is managed by ECS for a task."""
+    if not call["by_ecs"] or call["volume_id"] is None:
+        return False
+    tagged = TAG_CREATED in call["tags"] or TAG_MANAGED in call["tags"]
+    return tagged or SESSION_PURPOSES.get(call["session_name"] or "") is Purpose.VOLUMES
+
+
+def _owners(calls: list[Row], task_states: pd.DataFrame) -> dict[str, Row]:
+    """Volume id -> the task, role, cluster and service it belongs to."""
+    names = ("task_arn", "role_arn", "cluster", "service")
+    owners: dict[str, Row] = {}
+    for state in rows(task_states):
+        if state["volume_id"]:
+            owners[state["volume_id"]] = {name: state[name] for name in names}
+    for call in calls:
+        if call["volume_id"] is None or not (call["by_ecs"] or call["volume_id"] in owners):
+            continue
+        owner = owners.setdefault(call["volume_id"], dict.fromkeys(names))
+        for name in names:
+            owner[name] = owner[name] or call[name]
+    return {volume: owner for volume, owner in owners.items() if owner["task_arn"] or owner["role_arn"]}
+
+
+def _lifecycle(volume_id: str, calls: list[Row], saved: Row | None) -> Row:
+    done = [call for call in calls if call["outcome"] == Outcome.OK]
+    created, attached = _first(done, "CreateVolume"), _first(done, "AttachVolume")
+    deleted = _last(done, "DeleteVolume")
+    detached = _last(done, "DetachVolume")
+    gone = _gone(calls, deleted)
+    own = [call for call in calls if call["by_ecs"] and call["event_name"] not in {"CreateTags", "DeleteTags"}]
+    failed = [call for call in own if call["outcome"] != Outcome.OK and call is not gone]
+    ended = deleted or gone
+    detached_at = detached["event_time"] if detached else ended["event_time"] if ended else None
+    row: Row = {
+        name: next((call[name] for call in calls if call[name] is not None), None)
+        for name in ("task_arn", "role_arn", "account", "region", "cluster", "service", "size_gib", "kms_key_id")
+    }
+    if saved is not None:
+        for name in ("task_arn", "role_arn", "cluster", "service"):
+            row[name] = row[name] or saved[name]
+        row["account"] = row["account"] or at_arn(saved["task_arn"], 4)
+        row["region"] = row["region"] or at_arn(saved["task_arn"], 3)
+    return {
+        **row,
+        "volume_id": volume_id,
+        "created_at": created and created["event_time"],
+        "attached_at": attached and attached["event_time"],
+        "detached_at": detached_at,
+        "deleted_at": deleted and deleted["event_time"],
+        "detached_by": detached and detached["actor"],
+        "deleted_by": deleted and deleted["actor"],
+        "deleted_by_ecs": deleted and deleted["by_ecs"],
+        "gone_at": ended and ended["event_time"],
+        "delete_on_termination": saved["delete_on_termination"] if saved else None,
+        "state": _state(created, attached, detached, ended),
+        "attempts": len(own),
+        "failures": len(failed),
+        "last_error": failed[-1]["error_code"] if failed else None,
+        "evidence": [call["event_id"] for call in calls],
+    }
+
+
+def at_arn(arn: str | None, part: int) -> str | None:
+    """One colon-separated part of an ARN, or None."""
+    parts = (arn or "").split(":")
+    return parts[part] if len(parts) > part else None
+
+
+def _gone(calls: list[Row], deleted: Row | None) -> Row | None:
+    """ECS's own "not found" after the volume was attached or worked on: somebody's deletion is not in the evidence."""
+    if deleted is not None:
+        return None
+    known = False
+    for call in calls:
+        if call["outcome"] == Outcome.NOT_FOUND and call["by_ecs"] and known:
+            return call
+        known = known or call["event_name"] in {"AttachVolume", "DetachVolume", "DeleteVolume"}
+    return None
+
+
+def _state(created: Row | None, attached: Row | None, detached: Row | None, ended: Row | None) -> str:
+    if ended is not None:
+        return VolumeState.DELETED
+    if detached is not None:
+        return VolumeState.DETACHED
+    if attached is not None:
+        return VolumeState.ATTACHED
+    return VolumeState.CREATED if created is not None else VolumeState.UNKNOWN
+
+
+def _first(calls: list[Row], name: str) -> Row | None:
+    return next((call for call in calls if call["event_name"] == name), None)
+
+
+def _last(calls: list[Row], name: str) -> Row | None:
+    return next((call for call in reversed(calls) if call["event_name"] == name), None)
