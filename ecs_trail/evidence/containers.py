@@ -1,0 +1,126 @@
+"""Bytes of one file -> raw records, whatever the wrapping.
+
+`unwrap` expands compression and archives (`compression`), finds JSON values or CSV rows in the plain text (`texts`,
+`tables`) and the records inside them (`shapes`). A record's text is the slice of the source where it stood as JSON
+text of its own, or the inner text where it stood inside a JSON string (LookupEvents, log messages). It is serialised
+anew, compactly, only where it did not stand as JSON text: CSV rows, query-result columns, and objects that held raw
+control characters.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
+from ecs_trail.evidence.ledger import Found, Problem, TaskText
+from ecs_trail.evidence.moments import stamp_of
+from ecs_trail.evidence.shapes import Haul, gather
+from ecs_trail.evidence.tables import has_whole, is_table, lacking, record_of, rows_of_csv
+from ecs_trail.evidence.texts import decode_text, read_values
+
+#: Words that make a text look like CloudTrail evidence even where it cannot be read.
+_HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID)"?\s*["\\:]')
+_DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", ".cloudtrail"})
+_FOREIGN: Final = ((b"PAR1", "a Parquet file"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"))
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a file holds. `is_log` is true when a CloudTrail wrapper was recognised, even an empty one."""
+
+    records: list[Found] = field(default_factory=list)
+    task_texts: list[TaskText] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    is_log: bool = False
+    member_names: list[str] = field(default_factory=list)
+
+
+def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
+    """Everything a file holds. Never raises for what the bytes are: trouble becomes a problem with its place."""
+    contents = Contents()
+    count = 0
+    for part in expand(data, name, limit=limit):
+        count += 1
+        contents.member_names.append(part.name)
+        contents.problems.extend(part.problems)
+        haul = Haul(part.name)
+        _read_part(part, haul)
+        contents.records.extend(haul.records)
+        contents.task_texts.extend(haul.task_texts)
+        contents.left_out.update(haul.left_out)
+        contents.problems.extend(haul.problems)
+        contents.is_log = contents.is_log or haul.is_log
+    if count == 0:
+        contents.left_out["empty"] += 1
+    return contents
+
+
+def _read_part(part: Part, haul: Haul) -> None:
+    for magic, label in _FOREIGN:
+        if part.data.startswith(magic):
+            detail = f"{label}; only JSON and CSV, plain or compressed, are read here."
+            haul.problems.append(Problem(part.name, "unreadable_file", detail))
+            return
+    text = decode_text(part.data)
+    if not text.strip():
+        if not part.problems:
+            haul.left_out["empty"] += 1
+        return
+    if _read_csv(text, haul):
+        return
+    values = read_values(text, part.name)
+    if not values.is_json:
+        _judge(part, text, haul)
+        return
+    for value in values.values:
+        gather(value, haul)
+    if values.problems:
+        if haul.records or haul.task_texts or _looks_like_evidence(part, text):
+            haul.problems.extend(values.problems)
+        else:
+            haul.left_out.clear()
+            haul.left_out["not_cloudtrail"] += 1
+
+
+def _read_csv(text: bytes, haul: Haul) -> bool:
+    first_line = text.lstrip(b"\r\n").partition(b"\n")[0][:4096]
+    if text[:1] in (b"{", b"[") or b"event" not in first_line.lower():
+        return False
+    table = rows_of_csv(text.decode("utf-8", errors="replace"))
+    if table is None:
+        return False
+    header, rows = table
+    haul.is_log = True
+    missing = lacking(header)
+    if missing:
+        haul.problems.append(
+            Problem(haul.source, "lossy_source", f"a CSV without {' and '.join(missing)}; its events say less.")
+        )
+    for row in rows:
+        haul.take(record_of(row), is_rebuilt=not has_whole(header))
+    return True
+
+
+def _judge(part: Part, text: bytes, haul: Haul) -> None:
+    """A part that is no JSON and no table: no evidence at all, or evidence that cannot be read."""
+    if part.problems:
+        return
+    if _HINTS.search(text) and not is_table([]):
+        haul.problems.append(
+            Problem(part.name, "broken_json", "line 1, byte 0: looks like CloudTrail, but is no JSON; not read.")
+        )
+    elif _is_data_name(part.name):
+        haul.problems.append(Problem(part.name, "unreadable_file", "neither JSON nor CSV nor a known compression."))
+    else:
+        haul.left_out["not_cloudtrail"] += 1
+
+
+def _looks_like_evidence(part: Part, text: bytes) -> bool:
+    return bool(_is_data_name(part.name) or _HINTS.search(text))
+
+
+def _is_data_name(name: str) -> bool:
+    return stamp_of(name) is not None or PurePosixPath(name.lower()).suffix in _DATA_SUFFIXES

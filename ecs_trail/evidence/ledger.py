@@ -1,0 +1,184 @@
+"""What a read did, in numbers that close: problems, spans, the reading of one file, the receipt of a scan.
+
+Nothing here imports Arrow or pandas, so that worker processes start quickly.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ecs_trail.vocabulary import PARTIAL_PROBLEMS
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Problem:
+    """Something a reader must be told: the file or object, the kind of trouble, and the place and reason in words.
+
+    `kind` is one of `vocabulary.PARTIAL_PROBLEMS` (the answer is partial) or a remark such as `lossy_source` or
+    `conflicting_event_id`.
+    """
+
+    source: str
+    kind: str
+    detail: str
+
+    @property
+    def is_partial(self) -> bool:
+        """True when evidence was lost through it (exit code 3)."""
+        return self.kind in PARTIAL_PROBLEMS
+
+
+class Found(NamedTuple):
+    """One record found in a container: its JSON text, where it was, and whether it had to be rebuilt.
+
+    `is_rebuilt` is true when the record did not stand in the source as one JSON text (CSV rows, query-result columns);
+    such a copy never contradicts a complete copy of the same event.
+    """
+
+    text: bytes
+    source: str
+    position: int
+    is_rebuilt: bool = False
+
+
+class TaskText(NamedTuple):
+    """A saved ECS state found on the way, as JSON text: a `DescribeTasks` answer or an `ECS Task State Change` event."""
+
+    text: bytes
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead.
+
+    `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
+    """
+
+    source: str
+    data: bytes | None = None
+    path: Path | None = None
+    problem: Problem | None = None
+    expected: int = 0
+
+
+@dataclass(slots=True)
+class Span:
+    """What was seen of one account and Region: first and last event time, first and last file stamp, event sources.
+
+    Times are aware UTC. A stamp is the delivery minute in the name of a trail log file
+    (*AWS CloudTrail User Guide*, "CloudTrail log file name format", read on 2026-11-24).
+    """
+
+    first: datetime | None = None
+    last: datetime | None = None
+    first_stamp: datetime | None = None
+    last_stamp: datetime | None = None
+    event_sources: set[str] = field(default_factory=set)
+
+    def see_time(self, moment: datetime) -> None:
+        """Widen by one event time."""
+        self.first = moment if self.first is None or moment < self.first else self.first
+        self.last = moment if self.last is None or moment > self.last else self.last
+
+    def see_stamp(self, moment: datetime) -> None:
+        """Widen by one file stamp."""
+        self.first_stamp = moment if self.first_stamp is None or moment < self.first_stamp else self.first_stamp
+        self.last_stamp = moment if self.last_stamp is None or moment > self.last_stamp else self.last_stamp
+
+    def merge(self, other: "Span") -> None:
+        """Widen by another span of the same account and Region."""
+        for moment in (other.first, other.last):
+            if moment is not None:
+                self.see_time(moment)
+        for moment in (other.first_stamp, other.last_stamp):
+            if moment is not None:
+                self.see_stamp(moment)
+        self.event_sources |= other.event_sources
+
+
+Spans = dict[tuple[str, str], Span]
+
+
+def merge_spans(into: Spans, more: Spans) -> None:
+    """Widen every span of `into` by those of `more`."""
+    for key, span in more.items():
+        into.setdefault(key, Span()).merge(span)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What reading one file gave.
+
+    `left_out` is the kind when the whole file was left out; `failed` means that nothing could be read.
+    `rows` are tuples in the order of `schema.EVENT_COLUMNS`; `rebuilt` holds one flag a row (see `Found`).
+    """
+
+    source: str
+    left_out: str | None = None
+    failed: bool = False
+    records_read: int = 0
+    records_rejected: int = 0
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    rebuilt: list[bool] = field(default_factory=list)
+    task_texts: list[TaskText] = field(default_factory=list)
+    items_left_out: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    spans: Spans = field(default_factory=dict)
+    newest_stamp: datetime | None = None
+
+
+@dataclass(slots=True)
+class Receipt:
+    """What a scan did. It closes: `files_seen == files_read + files_left_out + files_failed`, and
+    `records_read == events_selected + records_not_selected + duplicates`; rejected records are counted apart.
+
+    A file with a readable part counts as read and has its problem as well. `left_out` counts whole files by kind,
+    `items_left_out` single items inside files that also held records. `duplicates` counts further copies of selected
+    events. `newest_stamp` is the latest stamp in the name of a trail log file found, even of one without any event.
+    """
+
+    sources: list[str] = field(default_factory=list)
+    files_seen: int = 0
+    files_read: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    items_left_out: Counter[str] = field(default_factory=Counter)
+    files_failed: int = 0
+    records_read: int = 0
+    records_rejected: int = 0
+    records_not_selected: int = 0
+    events_selected: int = 0
+    duplicates: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    newest_stamp: datetime | None = None
+    spans: Spans = field(default_factory=dict)
+
+    @property
+    def files_left_out(self) -> int:
+        """Files left out for a harmless reason."""
+        return sum(self.left_out.values())
+
+    @property
+    def is_partial(self) -> bool:
+        """True when some evidence could not be read (exit code 3)."""
+        return any(problem.is_partial for problem in self.problems)
+
+    def add(self, reading: Reading) -> None:
+        """Count one file."""
+        self.files_seen += 1
+        if reading.failed:
+            self.files_failed += 1
+        elif reading.left_out is not None:
+            self.left_out[reading.left_out] += 1
+        else:
+            self.files_read += 1
+        self.items_left_out.update(reading.items_left_out)
+        self.records_read += reading.records_read
+        self.records_rejected += reading.records_rejected
+        self.problems.extend(reading.problems)
+        if reading.newest_stamp is not None:
+            known = self.newest_stamp
+            self.newest_stamp = reading.newest_stamp if known is None else max(known, reading.newest_stamp)
+        merge_spans(self.spans, reading.spans)

@@ -1,0 +1,70 @@
+"""Which records can matter: a selection as plain sets, for worker processes that load no Arrow.
+
+A probe may let too much through, never too little; `Selection.filter` decides in the end.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ecs_trail.evidence.records import Row
+
+Names = frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseProbe:
+    """The facets of one clause that can be judged on the few fields of a record that are read first."""
+
+    session_names: Names
+    event_sources: Names
+    event_names: Names
+    accounts: Names
+    regions: Names
+    failed: bool | None
+    start: datetime | None
+    end: datetime | None
+
+    def admits(self, seen: "Glimpse") -> bool:
+        """True when the clause cannot be ruled out."""
+        return (
+            (self.event_sources is None or seen.event_source in self.event_sources)
+            and (self.event_names is None or seen.event_name in self.event_names)
+            and (
+                self.session_names is None
+                or seen.session_name in self.session_names
+                or seen.requested_session_name in self.session_names
+            )
+            and (self.failed is None or seen.failed is self.failed)
+            and (self.start is None or seen.moment >= self.start)
+            and (self.end is None or seen.moment < self.end)
+            and (self.accounts is None or seen.account in self.accounts)
+            and (self.regions is None or seen.region in self.regions)
+        )
+
+
+@dataclass(slots=True)
+class Glimpse:
+    """The fields a probe judges."""
+
+    event_source: str
+    event_name: str
+    session_name: str | None
+    requested_session_name: str | None
+    failed: bool
+    moment: datetime
+    account: str | None
+    region: str | None
+
+
+Probe = tuple[ClauseProbe, ...]
+
+
+def admits(probe: Iterable[ClauseProbe], seen: Glimpse) -> bool:
+    """True when any clause may hold."""
+    return any(clause.admits(seen) for clause in probe)
+
+
+def glimpse(row: Row) -> Glimpse:
+    """What a probe sees of a finished row (order of `schema.EVENT_COLUMNS`)."""
+    return Glimpse(row[2], row[3], row[8], row[9], row[6] is not None, row[1], row[5], row[4])

@@ -1,0 +1,374 @@
+"""One CloudTrail record (JSON text) -> one row of `EVENT_SCHEMA`.
+
+A record in CloudTrail's own spelling is decoded with types in one step. Odd ones (text for booleans, empty strings for
+objects, other spellings, flattened names) take a slower way through `normal.restore` to the same row.
+Fields: *AWS CloudTrail User Guide*, "CloudTrail record contents" and "CloudTrail userIdentity element", read on
+2026-11-24.
+"""
+
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from ecs_trail.evidence.moments import moment_of, parse_moment
+from ecs_trail.evidence.normal import restore
+from ecs_trail.evidence.texts import compact, lenient
+
+Row = tuple[Any, ...]
+#: What stands in place of a credential in `response_elements`.
+HIDDEN: Final = "HIDDEN_BY_ECS_TRAIL"
+_SECRET_WORDS: Final = (b"sessionToken", b"secretAccessKey", b"credentials", b"SessionToken", b"SecretAccessKey")
+_SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
+_ROLE_IN_MESSAGE: Final = re.compile(r"on resource: (arn:[\w-]*:iam::\d*:role/[\w+=,.@/-]+)")
+_ASSUMED: Final = ":assumed-role/"
+_NOTHING: Final = frozenset({b"", b"null", b'""'})
+
+
+class _Issuer(msgspec.Struct):
+    arn: str | None = None
+    principalId: str | None = None  # noqa: N815 - CloudTrail's spelling
+
+
+class _Attributes(msgspec.Struct):
+    creationDate: str | None = None  # noqa: N815
+
+
+class _Context(msgspec.Struct):
+    sessionIssuer: _Issuer | None = None  # noqa: N815
+    attributes: _Attributes | None = None
+
+
+class _Identity(msgspec.Struct):
+    type: str | None = None
+    arn: str | None = None
+    accountId: str | None = None  # noqa: N815
+    principalId: str | None = None  # noqa: N815
+    userName: str | None = None  # noqa: N815
+    accessKeyId: str | None = None  # noqa: N815
+    invokedBy: str | None = None  # noqa: N815
+    sessionContext: _Context | None = None  # noqa: N815
+
+
+class _Record(msgspec.Struct):
+    """The typed decode; free-form parts stay bytes."""
+
+    eventTime: str  # noqa: N815
+    eventName: str  # noqa: N815
+    eventSource: str  # noqa: N815
+    eventID: str | None = None  # noqa: N815
+    eventVersion: str | None = None  # noqa: N815
+    awsRegion: str | None = None  # noqa: N815
+    recipientAccountId: str | None = None  # noqa: N815
+    errorCode: str | None = None  # noqa: N815
+    errorMessage: str | None = None  # noqa: N815
+    userIdentity: _Identity | None = None  # noqa: N815
+    sourceIPAddress: str | None = None  # noqa: N815
+    userAgent: str | None = None  # noqa: N815
+    readOnly: bool | None = None  # noqa: N815
+    managementEvent: bool | None = None  # noqa: N815
+    eventType: str | None = None  # noqa: N815
+    eventCategory: str | None = None  # noqa: N815
+    requestID: str | None = None  # noqa: N815
+    sharedEventID: str | None = None  # noqa: N815
+    requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    additionalEventData: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    serviceEventDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    resources: msgspec.Raw = msgspec.Raw(b"")
+    tlsDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+
+
+class _Asked(msgspec.Struct):
+    roleArn: str | None = None  # noqa: N815
+    roleSessionName: str | None = None  # noqa: N815
+
+
+class _Resource(msgspec.Struct):
+    ARN: str | None = None
+    arn: str | None = None
+    accountId: str | None = None  # noqa: N815
+    type: str | None = None
+
+
+_RECORD: Final = msgspec.json.Decoder(_Record)
+_ASKED: Final = msgspec.json.Decoder(_Asked)
+_RESOURCES: Final = msgspec.json.Decoder(list[_Resource])
+
+
+class RejectedError(Exception):
+    """A record that cannot become an event, with the reason in words."""
+
+
+def row_of(text: bytes, source: str, position: int) -> Row:
+    """The row of a record, a tuple in the order of `schema.EVENT_COLUMNS`.
+
+    `text` is the record's JSON; it becomes `raw` unchanged. Raises `RejectedError` when the record has no usable time
+    or is no JSON object.
+    """
+    try:
+        record = _RECORD.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _odd_row(text, source, position)
+    if not record.eventName or not record.eventSource:
+        return _odd_row(text, source, position)
+    return _row(record, text, source, position)
+
+
+def session_of(arn: str | None, principal_id: str | None, identity_type: str | None) -> str | None:
+    """Who acted: the last part of an assumed-role ARN; else what follows the colon in an AssumedRole's principalId."""
+    if arn is not None and _ASSUMED in arn:
+        return arn.rpartition("/")[2] or None
+    if identity_type == "AssumedRole" and principal_id is not None and ":" in principal_id:
+        return principal_id.partition(":")[2] or None
+    return None
+
+
+def canonical(raw: str) -> str:
+    """A record's content as text, for comparison: keys in order, nulls dropped, what log shippers add taken out.
+
+    Shippers replace `eventTime` by `@timestamp`, so times are compared as moments, to the second.
+    """
+    try:
+        record = lenient(raw)
+    except ValueError:
+        return raw
+    if not isinstance(record, dict):
+        return raw
+    moment = _time_of(record)
+    kept = {name: value for name, value in record.items() if not name.startswith(("@", "p_")) and name != "eventTime"}
+    kept["eventTime"] = None if moment is None else int(moment.timestamp())
+    return json.dumps(_without_nulls(kept), sort_keys=True, separators=(",", ":"))
+
+
+def digest_id(raw: str) -> str:
+    """The id of a record that has none: a digest of its content, the same for every copy."""
+    return "sha256:" + hashlib.sha256(canonical(raw).encode("utf-8", errors="replace")).hexdigest()
+
+
+def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
+    moment = parse_moment(record.eventTime)
+    raw = text.decode("utf-8", errors="replace")
+    if moment is None:
+        raise RejectedError(f"eventTime {record.eventTime[:40]!r} is no time")
+    identity = record.userIdentity or _Identity()
+    context = identity.sessionContext or _Context()
+    issuer = context.sessionIssuer or _Issuer()
+    created = context.attributes.creationDate if context.attributes else None
+    asked = _asked(record) if record.eventName.startswith("AssumeRole") else _Asked()
+    resources = bytes(record.resources)
+    account = record.recipientAccountId or identity.accountId or _account(resources)
+    return (
+        record.eventID or digest_id(raw),
+        moment,
+        record.eventSource,
+        record.eventName,
+        record.awsRegion or None,
+        account or None,
+        record.errorCode or None,
+        record.errorMessage or None,
+        session_of(identity.arn, identity.principalId, identity.type),
+        asked.roleSessionName or None,
+        issuer.arn or None,
+        issuer.principalId or None,
+        parse_moment(created) if created else None,
+        asked.roleArn or None,
+        identity.invokedBy or None,
+        record.sourceIPAddress or None,
+        record.userAgent or None,
+        identity.type or None,
+        identity.arn or None,
+        identity.accountId or None,
+        identity.principalId or None,
+        identity.userName or None,
+        identity.accessKeyId or None,
+        bytes(record.tlsDetails) not in _NOTHING,
+        record.readOnly,
+        record.managementEvent,
+        record.eventType or None,
+        record.eventCategory or None,
+        record.eventVersion or None,
+        record.requestID or None,
+        record.sharedEventID or None,
+        _free(bytes(record.requestParameters)),
+        _without_credentials(bytes(record.responseElements)),
+        _free(bytes(record.additionalEventData)),
+        _free(bytes(record.serviceEventDetails)),
+        _free(resources),
+        source,
+        position,
+        raw,
+    )
+
+
+def _asked(record: _Record) -> _Asked:
+    """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
+    try:
+        asked = _ASKED.decode(bytes(record.requestParameters))
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        asked = _Asked()
+    if not asked.roleArn:
+        roles = (
+            item.ARN or item.arn
+            for item in _resources(bytes(record.resources))
+            if item.type == "AWS::IAM::Role" or ":role/" in (item.ARN or item.arn or "")
+        )
+        asked.roleArn = next((role for role in roles if role), None)
+    if not asked.roleArn and record.errorMessage:
+        named = _ROLE_IN_MESSAGE.findall(record.errorMessage)
+        asked.roleArn = named[-1].rstrip(".,") if named else None
+    return asked
+
+
+def _resources(text: bytes) -> list[_Resource]:
+    try:
+        return _RESOURCES.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+
+
+def _account(resources: bytes) -> str | None:
+    if resources in _NOTHING:
+        return None
+    return next((item.accountId for item in _resources(resources) if item.accountId), None)
+
+
+def _free(text: bytes) -> str | None:
+    """A free-form part as compact JSON text; None for nothing."""
+    if text in _NOTHING:
+        return None
+    try:
+        return bytes(msgspec.json.format(text, indent=-1)).decode("utf-8", errors="replace")
+    except (msgspec.MsgspecError, RecursionError):
+        return text.decode("utf-8", errors="replace")
+
+
+def _without_credentials(text: bytes) -> str | None:
+    if not any(word in text for word in _SECRET_WORDS) and b"\\u" not in text:
+        return _free(text)
+    try:
+        return compact(_hidden(json.loads(text))).decode("utf-8")
+    except (ValueError, RecursionError):
+        return json.dumps(HIDDEN)
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_hidden(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: HIDDEN if key.lower() in _SECRET_KEYS and inner is not None else _hidden(inner)
+        for key, inner in value.items()
+    }
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return value
+
+
+def _time_of(record: dict[str, Any]) -> datetime | None:
+    for name in ("eventTime", "@timestamp", "utctimestamp"):
+        moment = moment_of(record.get(name))
+        if moment is not None:
+            return moment
+    return None
+
+
+def _odd_row(text: bytes, source: str, position: int) -> Row:
+    """The slow way: spell the record as CloudTrail does, make every value the type it should be, then the usual row."""
+    try:
+        loose = lenient(text)
+    except ValueError as error:
+        raise RejectedError(f"no readable JSON object ({error})") from error
+    if not isinstance(loose, dict):
+        raise RejectedError("no JSON object")
+    spelled = restore(loose)
+    moment = _time_of(spelled)
+    if moment is None:
+        raise RejectedError(f"no usable eventTime ({str(spelled.get('eventTime'))[:40]!r})")
+    typed = {name: _typed(name, spelled.get(name)) for name in _Record.__struct_fields__}
+    typed["eventTime"] = moment.isoformat()
+    typed["userIdentity"] = _loose_identity(spelled)
+    record = msgspec.convert({name: value for name, value in typed.items() if value is not None}, _Record)
+    if not spelled.get("userIdentity") and spelled.get("userName"):
+        return _named_row(_row(record, text, source, position), spelled)
+    return _row(record, text, source, position)
+
+
+_FREE_NAMES: Final = frozenset(
+    {"requestParameters", "responseElements", "additionalEventData", "serviceEventDetails", "resources", "tlsDetails"}
+)
+
+
+def _typed(name: str, value: object) -> object:
+    if name in _FREE_NAMES:
+        return msgspec.Raw(b"") if value in (None, "") else msgspec.Raw(compact(value))
+    if name in {"readOnly", "managementEvent"}:
+        return _flag(value)
+    if value is None and name in {"eventName", "eventSource"}:
+        return ""
+    return _word(value)
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(str(value).strip().lower())
+
+
+def _word(value: object) -> str | None:
+    """A scalar as text; a number loses nothing, an object or list is no word."""
+    if isinstance(value, str):
+        # a lone surrogate is no Unicode text and no Arrow string
+        return value.encode("utf-8", errors="replace").decode("utf-8")
+    return None if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _loose_identity(spelled: dict[str, Any]) -> _Identity:
+    identity = _object(spelled.get("userIdentity"))
+    context = _object(identity.get("sessionContext"))
+    issuer, attributes = _object(context.get("sessionIssuer")), _object(context.get("attributes"))
+    return _Identity(
+        type=_word(identity.get("type")),
+        arn=_word(identity.get("arn")),
+        accountId=_word(identity.get("accountId") or (None if identity else spelled.get("accountId"))),
+        principalId=_word(identity.get("principalId")),
+        userName=_word(identity.get("userName")),
+        accessKeyId=_word(identity.get("accessKeyId") or spelled.get("accessKeyId")),
+        invokedBy=_word(identity.get("invokedBy")),
+        sessionContext=_Context(
+            sessionIssuer=_Issuer(arn=_word(issuer.get("arn")), principalId=_word(issuer.get("principalId"))),
+            attributes=_Attributes(creationDate=_word(attributes.get("creationDate"))),
+        ),
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _named_row(row: Row, spelled: dict[str, Any]) -> Row:
+    """A row of a shape that gives only a user name (event-history CSV, bare LookupEvents items).
+
+    For an assumed role that name is the session name; a temporary access key (`ASIA...`) tells it from a user's.
+    *AWS CloudTrail API Reference*, "Event", read on 2026-11-24.
+    """
+    name = _word(spelled["userName"])
+    columns = list(row)
+    if str(spelled.get("accessKeyId") or "").startswith("ASIA"):
+        columns[_SESSION_NAME] = name
+    else:
+        columns[_USER_NAME] = name
+    return tuple(columns)
+
+
+_SESSION_NAME: Final = 8
+_USER_NAME: Final = 21

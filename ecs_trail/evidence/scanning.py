@@ -1,0 +1,123 @@
+"""One door for the bytes of one file: records in, rows that may match out, everything counted.
+
+`scan_bytes` takes the fast road where a file is plain CloudTrail and the full road everywhere else; both give the same
+reading (a property test holds that). The selection is applied exactly by `sources.base.scan`, once.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from ecs_trail.evidence.compression import EXPANSION_LIMIT
+from ecs_trail.evidence.containers import Contents, unwrap
+from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans
+from ecs_trail.evidence.moments import stamp_of
+from ecs_trail.evidence.probes import Probe, admits, glimpse
+from ecs_trail.evidence.records import RejectedError, Row, row_of
+
+_NAMED_EXAMPLES: Final = 3
+
+
+def read_unit(unit: Fetched, probe: Probe) -> Reading:
+    """The reading of one fetched unit; runs in a worker process as well."""
+    if unit.problem is not None:
+        return failed(unit.problem.source, unit.problem.kind, unit.problem.detail)
+    if unit.data is not None:
+        return scan_bytes(unit.data, unit.source, probe)
+    return scan_path(unit.path or Path(unit.source), unit.source, probe)
+
+
+def scan_path(path: Path, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT) -> Reading:
+    """Read a file from disk and scan it. A file that has gone or may not be read becomes a failed reading."""
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            return failed(source, "too_large", f"{size} bytes; more than {limit} are not read.")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return failed(source, "vanished", "the file was listed but is gone.")
+    except PermissionError:
+        return failed(source, "no_permission", "the file may not be read.")
+    except OSError as error:
+        return failed(source, "unreadable_file", f"the file cannot be read: {error.strerror or error}.")
+    return scan_bytes(data, source, probe, limit=limit)
+
+
+def failed(source: str, kind: str, detail: str) -> Reading:
+    """The reading of a file of which nothing could be read."""
+    return Reading(source, failed=True, problems=[Problem(source, kind, detail)])
+
+
+def scan_bytes(data: bytes, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT) -> Reading:
+    """The reading of one file's bytes: rows that may match, and all counts."""
+    return scan_plainly(data, source, probe, limit=limit)
+
+
+def scan_plainly(data: bytes, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT) -> Reading:
+    """The full road: unwrap everything, make every row, keep those that may match. Slow and always right."""
+    contents = unwrap(data, source, limit=limit)
+    reading = Reading(source, problems=contents.problems, task_texts=contents.task_texts)
+    rejected: dict[str, list[str]] = {}
+    for found in contents.records:
+        try:
+            row = row_of(found.text, found.source, found.position)
+        except RejectedError as error:
+            reading.records_rejected += 1
+            rejected.setdefault(found.source, []).append(f"record {found.position}: {error}")
+            continue
+        keep(reading, row, probe, is_rebuilt=found.is_rebuilt)
+    for name, reasons in rejected.items():
+        reading.problems.append(rejection(name, reasons))
+    for name in contents.member_names:
+        see_stamp(reading, name)
+    _conclude(reading, contents)
+    return reading
+
+
+def keep(reading: Reading, row: Row, probe: Probe, *, is_rebuilt: bool) -> None:
+    """Count a row and keep it when it may match."""
+    reading.records_read += 1
+    seen = glimpse(row)
+    span = reading.spans.setdefault((seen.account or "", seen.region or ""), Span())
+    span.see_time(seen.moment)
+    span.event_sources.add(seen.event_source)
+    if admits(probe, seen):
+        reading.rows.append(row)
+        reading.rebuilt.append(is_rebuilt)
+
+
+def rejection(source: str, reasons: list[str]) -> Problem:
+    """One problem for all rejected records of a part, with the first places."""
+    more = f" and {len(reasons) - _NAMED_EXAMPLES} more" if len(reasons) > _NAMED_EXAMPLES else ""
+    return Problem(source, "rejected_record", "; ".join(reasons[:_NAMED_EXAMPLES]) + more + ".")
+
+
+def see_stamp(reading: Reading, name: str) -> None:
+    """Note account, Region and delivery minute in the name of a trail log file."""
+    stamp = stamp_of(name)
+    if stamp is None:
+        return
+    account, region, moment = stamp
+    spans: Spans = reading.spans
+    spans.setdefault((account, region), Span()).see_stamp(moment)
+    known = reading.newest_stamp
+    reading.newest_stamp = moment if known is None else max(known, moment)
+
+
+def _conclude(reading: Reading, contents: Contents) -> None:
+    """Say what the file was: read, left out as a whole, or failed."""
+    if reading.records_read or reading.records_rejected or contents.is_log:
+        reading.items_left_out = contents.left_out
+    elif contents.left_out and not any(problem.is_partial for problem in contents.problems):
+        reading.left_out = _main_kind(contents.left_out)
+    elif contents.task_texts:
+        reading.items_left_out = contents.left_out
+    else:
+        reading.failed = True
+
+
+def _main_kind(kinds: Counter[str]) -> str:
+    """The kind of a file with several: what says most about it, then the most frequent, then by name."""
+    telling: Callable[[str], bool] = {"not_cloudtrail", "empty"}.__contains__
+    return min(kinds, key=lambda kind: (telling(kind), -kinds[kind], kind))

@@ -1,0 +1,276 @@
+"""JSON values -> CloudTrail records: every wrapping the contract names, found by looking, not by file name.
+
+A value is opened one level at a time (`msgspec.Raw`), so a record keeps the very bytes it stood in. What is recognised
+and is no record is counted by kind (`vocabulary.LEFT_OUT_KINDS`). Inside a record nothing is searched: what a caller
+wrote into request parameters is never a record.
+"""
+
+import base64
+import binascii
+import gzip
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from ecs_trail.evidence.ledger import Found, Problem, TaskText
+from ecs_trail.evidence.normal import canonical_key
+from ecs_trail.evidence.tables import rows_of_athena, rows_of_lake
+from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
+
+Fields = dict[str, msgspec.Raw]
+
+MAX_DEPTH: Final = 12
+_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_TEXT: Final = msgspec.json.Decoder(str)
+_MESSAGE_LIMIT: Final = 64 << 20
+
+#: Text fields that carry JSON text of their own, and binary fields that carry it in base64 (often gzipped).
+_TEXT_FIELDS: Final = frozenset(
+    {"CloudTrailEvent", "cloudTrailEvent", "message", "@message", "Message", "body", "Body", "eventjson", "eventJson",
+     "_raw", "raw", "event.original", "original"}
+)  # fmt: skip
+_BINARY_FIELDS: Final = frozenset({"data", "Data", "rawData"})
+#: Records of other services that also have `eventSource` and live in a list named `Records`.
+_OTHER_SOURCES: Final = re.compile(r"aws:[a-z0-9]+")
+_VIA_CLOUDTRAIL: Final = "via CloudTrail"
+_TASK_CHANGE: Final = "ECS Task State Change"
+
+
+@dataclass(slots=True)
+class Haul:
+    """What was found in one text: records in order, saved task states, left-out items by kind, problems."""
+
+    source: str
+    records: list[Found] = field(default_factory=list)
+    task_texts: list[TaskText] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    #: True when an empty wrapper was recognised as CloudTrail's: a log file that holds no record is still read.
+    is_log: bool = False
+
+    def take(self, text: bytes, *, is_rebuilt: bool = False) -> None:
+        """Keep one record."""
+        self.records.append(Found(text, self.source, len(self.records), is_rebuilt))
+
+
+def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
+    """Find every record inside one JSON value and add it to the haul, in order."""
+    first = value[:1]
+    if depth > MAX_DEPTH:
+        haul.left_out["not_cloudtrail"] += 1
+    elif first == b"{":
+        _gather_object(value, haul, depth)
+    elif first == b"[":
+        items = _items(value)
+        if not items:
+            haul.left_out["empty"] += 1
+        for item in items:
+            gather(item, haul, depth + 1)
+    elif first == b'"' and depth:
+        _gather_text(_text(value), haul, depth)
+    else:
+        haul.left_out["not_cloudtrail"] += 1
+
+
+def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
+    fields = _fields(value)
+    if fields is None:  # control characters inside strings: readable, but no JSON text as it stands
+        value = compact(lenient(value))
+        fields = _fields(value)
+        if fields is None:
+            haul.problems.append(Problem(haul.source, "broken_json", "an object cannot be read; it is left out."))
+            return
+    kind = _kind(fields)
+    if kind is not None:
+        haul.left_out[kind] += 1
+    elif _is_task_state(fields):
+        haul.task_texts.append(TaskText(value, haul.source))
+        haul.left_out["task_state"] += 1
+    elif is_record(fields):
+        haul.take(value)
+    elif not _gather_known(fields, haul, depth):
+        _gather_inside(fields, haul, depth)
+
+
+def is_record(fields: Fields) -> bool:
+    """True for an object that is one CloudTrail record, in CloudTrail's spelling or flattened, in any case."""
+    if _OTHER_SOURCES.fullmatch(_word(fields, "eventSource")):  # Lambda's envelopes of SQS, SNS, Kinesis
+        return False
+    if "eventSource" in fields or "eventName" in fields:
+        return len(fields.keys() & _MARKS) >= 2
+    names = {canonical_key(name) for name in fields}
+    return len(names & _MARKS) >= 3 and ("eventName" in names or "eventSource" in names)
+
+
+_MARKS: Final = frozenset(
+    {"eventVersion", "eventID", "eventId", "eventTime", "eventSource", "eventName", "userIdentity", "awsRegion",
+     "recipientAccountId", "eventType", "requestParameters", "sourceIPAddress"}
+)  # fmt: skip
+
+
+def _kind(fields: Fields) -> str | None:
+    """The kind for which an object is left out, or None."""
+    if "digestStartTime" in fields and "logFiles" in fields:
+        return "digest"
+    category, event_type = _word(fields, "eventCategory"), _word(fields, "eventType")
+    if category == "Insight" or event_type == "AwsCloudTrailInsight" or "insightDetails" in fields:
+        return "insight"
+    if category == "Aggregated" or event_type == "AwsAggregatedEvent":
+        return "aggregated"
+    if _word(fields, "messageType") == "CONTROL_MESSAGE":
+        return "control_message"
+    if _word(fields, "eventSource") == "aws:s3" or _word(fields, "Event") == "s3:TestEvent":
+        return "s3_notification"
+    if "s3Bucket" in fields and "s3ObjectKey" in fields:  # the notification a trail sends to its SNS topic
+        return "s3_notification"
+    return _kind_of_envelope(fields)
+
+
+def _kind_of_envelope(fields: Fields) -> str | None:
+    if "detail-type" not in fields or "detail" not in fields:
+        return None
+    detail_type, origin = _word(fields, "detail-type"), _word(fields, "source")
+    if detail_type == _TASK_CHANGE and origin in {"aws.ecs", ""}:
+        return None
+    if origin == "aws.s3" and not detail_type.endswith(_VIA_CLOUDTRAIL):
+        return "s3_notification"
+    if detail_type == "AWS Insight via CloudTrail":
+        return "insight"
+    # Only AWS may use a source that starts with "aws."; anybody may put an event that merely looks like CloudTrail's.
+    is_aws = origin.startswith("aws.") or not origin
+    return None if detail_type.endswith(_VIA_CLOUDTRAIL) and is_aws else "other_event"
+
+
+def _is_task_state(fields: Fields) -> bool:
+    if _word(fields, "detail-type") == _TASK_CHANGE:
+        return "detail" in fields
+    if "taskArn" in fields and "lastStatus" in fields:
+        return True
+    if "tasks" not in fields or not fields.keys() <= {"tasks", "failures", "ResponseMetadata", "nextToken"}:
+        return False
+    tasks = _items(bytes(fields["tasks"]))
+    return all("taskArn" in (_fields(task) or {}) for task in tasks)
+
+
+def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
+    """Open a wrapping with a meaning of its own; False when the object is none."""
+    if "CloudTrailEvent" in fields or "cloudTrailEvent" in fields:
+        inner = fields.get("CloudTrailEvent", fields.get("cloudTrailEvent"))
+        return inner is not None and _gather_field(bytes(inner), haul, depth)
+    if "QueryResultRows" in fields:
+        return _gather_rows(rows_of_lake(bytes(fields["QueryResultRows"])), haul)
+    if "ResultSet" in fields:
+        return _gather_rows(rows_of_athena(bytes(fields["ResultSet"])), haul)
+    if _is_ocsf(fields):
+        haul.problems.append(
+            Problem(haul.source, "unreadable_file", "OCSF (Security Lake) events are not read from JSON files.")
+        )
+        return True
+    for name in ("Records", "Events", "events", "logEvents"):
+        if name in fields and bytes(fields[name])[:1] == b"[":
+            items = _items(bytes(fields[name]))
+            haul.is_log = haul.is_log or not items
+            for item in items:
+                gather(item, haul, depth + 1)
+            return True
+    return False
+
+
+def _is_ocsf(fields: Fields) -> bool:
+    return "class_uid" in fields and "metadata" in fields and b"CloudTrail" in bytes(fields["metadata"])
+
+
+def _gather_rows(rows: list[bytes] | None, haul: Haul) -> bool:
+    if rows is None:
+        return False
+    haul.is_log = True
+    for row in rows:
+        haul.take(row, is_rebuilt=True)
+    return True
+
+
+def _gather_inside(fields: Fields, haul: Haul, depth: int) -> None:
+    """Look into every value of an object that says nothing itself."""
+    before = (len(haul.records), len(haul.problems), len(haul.task_texts), haul.left_out.total())
+    was_log = haul.is_log
+    for name, raw in fields.items():
+        value = bytes(raw)
+        if value[:1] in (b"{", b"[") and value not in (b"{}", b"[]"):
+            kinds = haul.left_out.copy()
+            gather(value, haul, depth + 1)
+            # scraps of an unknown object are no items of their own
+            haul.left_out["not_cloudtrail"] = kinds["not_cloudtrail"]
+            haul.left_out["empty"] = kinds["empty"]
+        elif value[:1] == b'"' and (name in _TEXT_FIELDS or name in _BINARY_FIELDS):
+            _gather_field(value, haul, depth, is_binary=name in _BINARY_FIELDS)
+    haul.left_out = +haul.left_out
+    after = (len(haul.records), len(haul.problems), len(haul.task_texts), haul.left_out.total())
+    if before == after and haul.is_log == was_log:
+        haul.left_out["not_cloudtrail"] += 1
+
+
+def _gather_field(value: bytes, haul: Haul, depth: int, *, is_binary: bool = False) -> bool:
+    if value[:1] in (b"{", b"["):
+        gather(value, haul, depth + 1)
+        return True
+    text = _text(value)
+    if is_binary:
+        text = _from_base64(text) or text
+    return _gather_text(text, haul, depth)
+
+
+def _gather_text(text: str, haul: Haul, depth: int) -> bool:
+    """Records in a text that is JSON itself; False when it is not."""
+    stripped = text.strip()
+    if stripped[:1] not in ("{", "["):
+        return False
+    data = stripped.encode("utf-8", errors="replace")
+    if is_json(data):
+        gather(data, haul, depth + 1)
+        return True
+    inner = read_values(data, haul.source)
+    haul.problems.extend(inner.problems)
+    for value in inner.values:
+        gather(value, haul, depth + 1)
+    return True
+
+
+def _from_base64(text: str) -> str | None:
+    try:
+        data = base64.b64decode(text, validate=True)
+        if data.startswith(b"\x1f\x8b"):
+            data = zlib.decompressobj(31).decompress(data, _MESSAGE_LIMIT)
+    except (binascii.Error, ValueError, zlib.error, gzip.BadGzipFile):
+        return None
+    return data.decode("utf-8", errors="replace")
+
+
+def _fields(value: bytes) -> Fields | None:
+    try:
+        return _OBJECT.decode(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def _items(value: bytes) -> list[bytes]:
+    try:
+        return [bytes(item) for item in _LIST.decode(value)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return []
+
+
+def _text(value: bytes) -> str:
+    try:
+        return _TEXT.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def _word(fields: Fields, name: str) -> str:
+    raw = fields.get(name)
+    return _text(bytes(raw)) if raw is not None else ""

@@ -1,0 +1,211 @@
+"""What all sources share: the plan, the protocol, and the one scan that trims, joins and counts.
+
+`scan` gives the same evidence whatever the order of reading, the number of workers, or the way records are spread over
+files: rows are sorted by time, causal rank and id, and of several copies the one with the smallest source name is kept.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pyarrow as pa
+
+from ecs_trail.errors import UsageError
+from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Receipt, Span, TaskText
+from ecs_trail.evidence.merging import merge
+from ecs_trail.evidence.probes import ClauseProbe, Probe
+from ecs_trail.evidence.scanning import read_unit
+from ecs_trail.evidence.tasks import read_task_states, task_rows
+from ecs_trail.evidence.workers import map_ordered
+from ecs_trail.frames import Row
+from ecs_trail.schema import EVENT_SCHEMA
+from ecs_trail.selection import Selection
+
+__all__ = ["Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "Source", "Span", "probe_of", "scan"]
+
+Progress = Callable[[int, int], None]
+#: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
+_TRIM_AFTER: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPlan:
+    """What a source would do for a selection: printable, and made without touching disk, network or clock.
+
+    `reads` says what will be asked, `widened` what more than the selection and why, `trimmed` what is decided here
+    afterwards, `bill` the rough cost.
+    """
+
+    source: str
+    selection: Selection
+    reads: tuple[str, ...]
+    widened: tuple[str, ...] = ()
+    trimmed: tuple[str, ...] = ()
+    bill: str = "no AWS calls, no cost"
+
+    def __str__(self) -> str:
+        """The plan as a few lines of text."""
+        groups = (("reads", self.reads), ("widened", self.widened), ("trimmed here", self.trimmed))
+        lines = [f"{label}: {line}" for label, group in groups for line in group]
+        return "\n".join([self.source, *(f"  {line}" for line in lines), f"  bill: {self.bill}"])
+
+
+class Source(Protocol):
+    """A place where evidence lies."""
+
+    @property
+    def name(self) -> str:
+        """The source as the user wrote it."""
+        ...
+
+    def plan(self, selection: Selection) -> ScanPlan:
+        """What will be read. Pure: no disk, network or clock."""
+        ...
+
+    def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:
+        """The only I/O. May give more than the selection, never less. Raises `UsageError` when nothing is there."""
+        ...
+
+
+@dataclass
+class Evidence:
+    """What a scan found: `events` (`EVENT_SCHEMA`, sorted, each event once), saved `task_states`, and the receipt."""
+
+    events: pa.Table
+    task_states: list[Row]
+    receipt: Receipt = field(default_factory=Receipt)
+
+    def raw(self, event_id: str) -> str:
+        """The record exactly as received, JSON text. Raises `UsageError` when no selected event has this id."""
+        for batch in self.events.select(["event_id", "raw"]).to_batches():
+            ids = batch.column(0).to_pylist()
+            if event_id in ids:
+                text: str = batch.column(1)[ids.index(event_id)].as_py()
+                return text
+        raise UsageError(
+            f"no selected event has the id '{event_id}'.", hint="ids are in the column event_id of the events."
+        )
+
+
+def scan(
+    sources: Sequence[Source],
+    selection: Selection,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+    task_files: Sequence[Path] = (),
+) -> Evidence:
+    """Read the sources and apply the selection once, exactly.
+
+    `workers` above 1 spread the files over processes; the answer is the same. `progress` is called with units done and
+    expected. `task_files` are files given as saved task states. Raises `UsageError` for a source that is not there.
+    """
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
+    receipt = Receipt(sources=[source.name for source in sources])
+    gatherer = _Gatherer(selection, receipt)
+    states, problems = read_task_states(task_files)
+    for reading in _readings(sources, selection, workers, progress):
+        gatherer.take(reading)
+    receipt.problems.extend(problems)
+    events, duplicates, conflicts = merge(gatherer.finish(), gatherer.rebuilt)
+    receipt.duplicates = duplicates
+    receipt.events_selected = events.num_rows
+    receipt.records_not_selected = receipt.records_read - duplicates - events.num_rows
+    found, found_problems = task_rows(sorted(gatherer.task_texts, key=lambda text: (text.source, text.text)))
+    receipt.problems = sorted({*receipt.problems, *conflicts, *found_problems})
+    return Evidence(events, _distinct(states, found), receipt)
+
+
+def probe_of(selection: Selection) -> Probe:
+    """The selection as a probe; role facets are left to the exact filter."""
+    return tuple(
+        ClauseProbe(
+            session_names=clause.session_names,
+            event_sources=clause.event_sources,
+            event_names=clause.event_names,
+            accounts=clause.accounts,
+            regions=clause.regions,
+            failed=clause.failed,
+            start=clause.window.start,
+            end=clause.window.end,
+        )
+        for clause in selection.clauses
+    )
+
+
+class _Gatherer:
+    """Takes readings one by one, keeps only selected rows."""
+
+    def __init__(self, selection: Selection, receipt: Receipt) -> None:
+        self.selection = selection
+        self.receipt = receipt
+        self.rows: list[tuple[Any, ...]] = []
+        self.flags: list[bool] = []
+        self.tables: list[pa.Table] = []
+        self.task_texts: list[TaskText] = []
+
+    def take(self, reading: Reading) -> None:
+        self.receipt.add(reading)
+        self.task_texts.extend(reading.task_texts)
+        self.rows.extend(reading.rows)
+        self.flags.extend(reading.rebuilt)
+        if len(self.rows) >= _TRIM_AFTER:
+            self._trim()
+
+    def finish(self) -> pa.Table:
+        self._trim()
+        table = pa.concat_tables(self.tables) if self.tables else _table([], [])
+        self.rebuilt: list[bool] = table.column(_REBUILT).to_pylist()
+        return table.drop_columns([_REBUILT])
+
+    def _trim(self) -> None:
+        if self.rows:
+            self.tables.append(self.selection.filter(_table(self.rows, self.flags)))
+            self.rows, self.flags = [], []
+
+
+_REBUILT: Final = "is_rebuilt"
+
+
+def _table(rows: list[tuple[Any, ...]], flags: list[bool]) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in EVENT_SCHEMA]
+    arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, EVENT_SCHEMA, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
+    return table.append_column(pa.field(_REBUILT, pa.bool_()), pa.array(flags, type=pa.bool_()))
+
+
+def _readings(
+    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None
+) -> Iterator[Reading]:
+    probe = probe_of(selection)
+    expected = 0
+
+    def units() -> Iterator[Fetched]:
+        nonlocal expected
+        for source in sources:
+            first = True
+            for fetched in source.fetch(source.plan(selection)):
+                expected += fetched.expected if first else 0
+                first = False
+                yield fetched
+
+    for done, reading in enumerate(map_ordered(read_unit, units(), probe, workers=workers), 1):
+        if progress is not None:
+            progress(done, max(expected, done))
+        yield reading
+
+
+def _distinct(*groups: Iterable[Row]) -> list[Row]:
+    """Rows once each: a file given with --tasks may lie in a source folder as well, under another name for its path."""
+    seen: set[tuple[object, ...]] = set()
+    kept: list[Row] = []
+    for row in (row for group in groups for row in group):
+        key = tuple(value for name, value in row.items() if name != "source")
+        if key not in seen:
+            seen.add(key)
+            kept.append(row)
+    return sorted(
+        kept, key=lambda row: (str(row["task_arn"]), str(row["seen_at"]), str(row["volume_id"]), str(row["version"]))
+    )

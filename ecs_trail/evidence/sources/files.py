@@ -1,0 +1,95 @@
+"""A folder or file on this machine."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from ecs_trail.errors import UsageError
+from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.sources.base import Fetched, ScanPlan
+from ecs_trail.selection import Selection
+
+
+class FilesSource:
+    """Every file at or below a path, in sorted order; symbolic links are followed, but never in a circle."""
+
+    def __init__(self, path: Path | str) -> None:
+        """`path` may be a folder or a single file; it is looked at only by `fetch`."""
+        self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        """The path as given."""
+        return self.path.as_posix()
+
+    def plan(self, selection: Selection) -> ScanPlan:
+        """All files are read whole; the selection is applied here."""
+        return ScanPlan(
+            source=self.name,
+            selection=selection,
+            reads=(f"every file at or below {self.name}, whatever its name",),
+            widened=("all events of every file: a file must be read to know what it holds",),
+            trimmed=("the whole selection",),
+        )
+
+    def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:  # noqa: ARG002 - a disk cannot be asked for less
+        """The files, as paths; what cannot be listed or is no file comes as a problem. Raises `UsageError` for a path
+        that does not exist.
+        """
+        if not self.path.exists() and not self.path.is_symlink():
+            raise UsageError(
+                f"there is no file or folder '{self.name}'.",
+                hint="give a path that exists, or s3://BUCKET/PREFIX, api://REGION, store:DIR.",
+            )
+        found = list(_walk(self.path, frozenset()))
+        for fetched in found:
+            yield Fetched(fetched.source, path=fetched.path, problem=fetched.problem, expected=len(found))
+
+
+def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
+    name = path.as_posix()
+    try:
+        status = path.stat()
+    except PermissionError:
+        yield _problem(name, "no_permission", "the path may not be looked at.")
+        return
+    except FileNotFoundError:
+        yield _problem(name, "vanished", "the file is gone, or the link leads nowhere.")
+        return
+    except OSError as error:
+        yield _problem(name, "unreadable_file", f"the path cannot be looked at: {error.strerror or error}.")
+        return
+    if stat.S_ISREG(status.st_mode):
+        yield Fetched(name, path=path)
+    elif stat.S_ISDIR(status.st_mode):
+        identity = (status.st_dev, status.st_ino)
+        if identity not in above:  # a link back to a folder we are in adds nothing
+            yield from _walk_folder(path, above | {identity})
+    else:
+        yield _problem(name, "unreadable_file", f"{_kind(status.st_mode)}, no file; not opened.")
+
+
+def _walk_folder(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208 - names are sorted as text, the same on every system
+    except PermissionError:
+        yield _problem(path.as_posix(), "no_permission", "the folder may not be listed.")
+        return
+    except OSError as error:
+        yield _problem(path.as_posix(), "unreadable_file", f"the folder cannot be listed: {error.strerror or error}.")
+        return
+    for name in names:
+        yield from _walk(path / name, above)
+
+
+def _problem(source: str, kind: str, detail: str) -> Fetched:
+    return Fetched(source, problem=Problem(source, kind, detail))
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISFIFO(mode):
+        return "a named pipe"
+    if stat.S_ISSOCK(mode):
+        return "a socket"
+    return "a device"

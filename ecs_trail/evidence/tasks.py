@@ -1,0 +1,189 @@
+"""Saved ECS states: `DescribeTasks` answers and `ECS Task State Change` events -> rows of `TASK_STATES`.
+
+Shapes: *Amazon ECS API Reference*, "Task" and "Attachment"; *Amazon ECS Developer Guide*, "Amazon ECS task state
+change events"; both read on 2026-11-24. An EBS attachment is known by its type or by its details, as no page confirms
+the type's spelling in events.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from ecs_trail.errors import UsageError
+from ecs_trail.evidence.containers import unwrap
+from ecs_trail.evidence.ledger import Problem, TaskText
+from ecs_trail.evidence.moments import moment_of
+from ecs_trail.evidence.texts import lenient
+from ecs_trail.frames import COUNT, FLAG, TEXT, TIME, FrameSpec, Row
+
+TASK_STATES: Final = FrameSpec(
+    name="task_states",
+    doc="saved states of tasks, one row per task, moment and EBS attachment; null volume columns where a task has none",
+    key=("task_arn", "seen_at", "version", "attachment_id"),
+    columns={
+        "task_arn": TEXT,
+        "cluster_arn": TEXT,
+        "cluster": TEXT,
+        "service": TEXT,
+        "group": TEXT,
+        "started_by": TEXT,
+        "last_status": TEXT,
+        "desired_status": TEXT,
+        "stop_code": TEXT,
+        "stopped_reason": TEXT,
+        "created_at": TIME,
+        "started_at": TIME,
+        "stopping_at": TIME,
+        "execution_stopped_at": TIME,
+        "stopped_at": TIME,
+        "version": COUNT,
+        "seen_at": TIME,
+        "volume_id": TEXT,
+        "role_arn": TEXT,
+        "attachment_id": TEXT,
+        "attachment_status": TEXT,
+        "attachment_status_reason": TEXT,
+        "delete_on_termination": FLAG,
+        "source": TEXT,
+    },
+)
+
+_EBS: Final = "amazonelasticblockstorage"
+_EBS_DETAILS: Final = frozenset({"volumeId", "volumeName", "deleteOnTermination"})
+_TIMES: Final = ("createdAt", "startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt")
+#: Every time a described task may carry; the latest of them is the moment the answer is known to be true at.
+_ALL_TIMES: Final = (*_TIMES, "connectivityAt", "pullStartedAt", "pullStoppedAt", "updatedAt")
+
+
+def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
+    """Rows of `TASK_STATES` from files given as saved states, and what could not be read of them.
+
+    Raises `UsageError` for a file that is not there, cannot be opened, or holds no saved task state.
+    """
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"the saved task states '{path}' cannot be read: {error.strerror or error}.",
+                hint="save them with: aws ecs describe-tasks --cluster CLUSTER --tasks TASK ... > tasks.json",
+            ) from error
+        contents = unwrap(data, path.as_posix())
+        if not contents.task_texts and not contents.problems:
+            raise UsageError(
+                f"'{path}' holds no saved task state.",
+                hint="expected is the output of aws ecs describe-tasks, or ECS Task State Change events.",
+            )
+        found, trouble = task_rows(contents.task_texts)
+        rows.extend(found)
+        problems.extend([*contents.problems, *trouble])
+    return rows, problems
+
+
+def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
+    """Rows of `TASK_STATES` from the texts a scan came across, and what could not be read of them."""
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            value = lenient(text.text)
+        except ValueError as error:
+            problems.append(Problem(text.source, "broken_json", f"a saved task state cannot be read: {error}."))
+            continue
+        rows.extend(_rows_of(value, text.source))
+    return rows, problems
+
+
+def _rows_of(value: Any, source: str) -> list[Row]:
+    if not isinstance(value, dict):
+        return []
+    detail = value.get("detail")
+    if isinstance(detail, dict):
+        seen = moment_of(value.get("time")) or moment_of(detail.get("updatedAt"))
+        return _task(detail, seen or _latest([detail]), source)
+    listed = value.get("tasks")
+    tasks = [task for task in listed if isinstance(task, dict)] if isinstance(listed, list) else [value]
+    seen = _latest(tasks)
+    return [row for task in tasks for row in _task(task, seen, source)]
+
+
+def _task(task: Mapping[str, Any], seen: datetime | None, source: str) -> list[Row]:
+    group = _text(task.get("group"))
+    cluster_arn = _text(task.get("clusterArn"))
+    times = [moment_of(task.get(name)) for name in _TIMES]
+    common: Row = {
+        "task_arn": _text(task.get("taskArn")),
+        "cluster_arn": cluster_arn,
+        "cluster": cluster_arn.rpartition("/")[2] if cluster_arn else None,
+        "service": group.removeprefix("service:") if group and group.startswith("service:") else None,
+        "group": group,
+        "started_by": _text(task.get("startedBy")),
+        "last_status": _text(task.get("lastStatus")),
+        "desired_status": _text(task.get("desiredStatus")),
+        "stop_code": _text(task.get("stopCode")),
+        "stopped_reason": _text(task.get("stoppedReason")),
+        "created_at": times[0],
+        "started_at": times[1],
+        "stopping_at": times[2],
+        "execution_stopped_at": times[3],
+        "stopped_at": times[4],
+        "version": _count(task.get("version")),
+        "seen_at": seen,
+    }
+    attachments = [_attachment(item) for item in _objects(task.get("attachments")) if _is_volume(item)]
+    return [{**common, **volume, "source": source} for volume in attachments or [_NO_VOLUME]]
+
+
+_NO_VOLUME: Final[Row] = {
+    "volume_id": None,
+    "role_arn": None,
+    "attachment_id": None,
+    "attachment_status": None,
+    "attachment_status_reason": None,
+    "delete_on_termination": None,
+}
+
+
+def _is_volume(attachment: Mapping[str, Any]) -> bool:
+    return str(attachment.get("type", "")).lower() == _EBS or bool(_EBS_DETAILS & _details(attachment).keys())
+
+
+def _attachment(attachment: Mapping[str, Any]) -> Row:
+    details = _details(attachment)
+    return {
+        "volume_id": details.get("volumeId"),
+        "role_arn": details.get("roleArn"),
+        "attachment_id": _text(attachment.get("id")),
+        "attachment_status": _text(attachment.get("status")),
+        "attachment_status_reason": details.get("statusReason"),
+        "delete_on_termination": {"true": True, "false": False}.get(details.get("deleteOnTermination", "").lower()),
+    }
+
+
+def _details(attachment: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        str(item["name"]): str(item["value"]).lower() if isinstance(item["value"], bool) else str(item["value"])
+        for item in _objects(attachment.get("details"))
+        if item.get("name") and item.get("value") is not None
+    }
+
+
+def _latest(tasks: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """The latest moment inside some tasks, containers' and managed agents' excepted: those carry none of their own."""
+    moments = [moment for task in tasks for name in _ALL_TIMES if (moment := moment_of(task.get(name))) is not None]
+    return max(moments, default=None)
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int | None:
+    return int(value) if isinstance(value, int | str) and str(value).isdecimal() else None
