@@ -71,8 +71,11 @@ class Glob:
             if len(token) == 1:
                 self._masks[token] = self._masks.get(token, self._ones) | 1 << at
 
-    def match(self, value: str, *, exact: bool = False) -> Truth:
-        """Truth of "the pattern matches the value"; ``*`` in the value is unknown text unless ``exact``."""
+    def match(self, value: str, *, exact: bool = False, within: bool = False) -> Truth:
+        """Truth of "the pattern matches the value".
+
+        ``*`` in the value is unknown text, with ``within`` unknown text without a colon; with ``exact`` it is a star.
+        """
         if exact or "*" not in value:
             if self._literal is not None:
                 return Truth.YES if self._literal == value else Truth.NO
@@ -81,7 +84,7 @@ class Glob:
             return Truth.YES if self._run(value, self._read) else Truth.NO
         if self._run(value, self._read_any):
             return Truth.YES
-        return Truth.MAYBE if self._run(value, self._read_some) else Truth.NO
+        return Truth.MAYBE if self._run(value, self._read_part if within else self._read_some) else Truth.NO
 
     def _run(self, value: str, read: Callable[[int, str], int]) -> bool:
         state = 1 | (1 & self._stars) << 1
@@ -102,6 +105,18 @@ class Glob:
     def _read_some(self, state: int, char: str) -> int:
         """Unknown text can satisfy any number of the next tokens: every later state is within reach."""
         return (self._final * 2 - 1) & -(state & -state) if char == "*" else self._read(state, char)
+
+    def _read_part(self, state: int, char: str) -> int:
+        """The same for text without a colon: a later state is within reach as far as no colon stands before it."""
+        if char != "*":
+            return self._read(state, char)
+        colons = self._masks.get(":", self._ones) & ~self._ones
+        open_to, step = (self._final - 1 & ~colons) << 1, 1
+        while open_to:  # each round doubles the distance, so even a long pattern takes few
+            state |= state << step & open_to
+            open_to &= open_to << step
+            step *= 2
+        return state
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +188,16 @@ class Template:
                 tokens.append(_ANY)
         return tuple(tokens), unsure
 
-    def match(self, value: str, context: Context, *, exact: bool = False) -> Truth:
-        """Truth of "this string pattern matches the value"."""
+    def match(self, value: str, context: Context, *, exact: bool = False, within: bool = False) -> Truth:
+        """Truth of "this string pattern matches the value"; the options are those of :meth:`Glob.match`."""
         if self.whole is not None:
-            return self.whole.match(value, exact=exact)
-        return self._filled(context, lambda tokens: glob(tokens).match(value, exact=exact))
+            return self.whole.match(value, exact=exact, within=within)
+        return self._filled(context, lambda tokens: glob(tokens).match(value, exact=exact, within=within))
 
     def match_arn(self, value: str, context: Context) -> Truth:
         """The same, each of the six colon-separated parts on its own, as the Arn operators do.
 
-        What AWS makes of a shorter pattern (``*``, ``arn:aws:ecs:*``) is not documented: MAYBE where the text would fit.
+        What AWS makes of a shorter pattern (``*``, ``arn:aws:ecs:*``) is not documented: MAYBE where the text fits.
         """
         if self.whole is not None:
             return _match_arn(self.whole, self.parts, value)

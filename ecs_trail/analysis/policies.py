@@ -115,9 +115,11 @@ def _resource(statement: Statement, request: Request) -> Truth:
     if statement.resources is None:
         return Truth.YES
     # A bare "*" is no ARN with an unknown part: the action has no resource, and only Resource "*" takes it in.
-    exact = request.resource == "*"
+    # The unknown part of an ARN is an id, a name or an account: none of them holds a colon.
+    exact, within = request.resource == "*", request.resource.count(":") >= 5
     context = _context(request)
-    found = max((one.match(request.resource, context, exact=exact) for one in statement.resources), default=Truth.NO)
+    matches = (one.match(request.resource, context, exact=exact, within=within) for one in statement.resources)
+    found = max(matches, default=Truth.NO)
     if not statement.not_resource:
         return found
     # "Will not match any resource", says the page on variables of a NotResource without value: read it either way.
