@@ -1,11 +1,11 @@
 """The commands on evidence. Each is a few lines: words to one call to one result."""
 
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from ecs_trail.cli.options import Output, Question, evidence_options
-from ecs_trail.cli.results import deliver, deliver_answer, finish, solve
+from ecs_trail.cli.results import deliver, deliver_answer, finish, solve, write_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def investigate(question: Question, output: Output) -> None:
         if output.kind == "json":
             from ecs_trail.views.document import to_json
 
-            deliver(output, lambda stream: _write(stream, to_json(document)))
+            deliver(output, lambda stream: write_all(stream, to_json(document)))
         else:
             deliver_answer(document, output)
         finish(document, output)
@@ -74,7 +74,3 @@ def _show(case: "Case", frame: "pd.DataFrame", output: Output, *, name: str, raw
         frame = frame[[column for column in wanted if column in frame.columns]]
     deliver(output, lambda stream: write_frame(frame, output.kind, stream, raw=raw))
     finish(case.document, output)
-
-
-def _write(stream: IO[bytes], data: bytes) -> None:
-    stream.write(data)

@@ -57,11 +57,14 @@ def deliver_answer(document: Mapping[str, Any], output: Output) -> None:
         return
     page = io.StringIO()
     print_answer(document, Console(file=page, width=WIDTH, color_system=None, force_terminal=False))
-    deliver(output, lambda stream: _write_text(stream, page.getvalue()))
+    lines = [line.rstrip() for line in page.getvalue().splitlines()]
+    text = "\n".join((*lines, "")).encode("utf-8", errors="backslashreplace")
+    deliver(output, lambda stream: write_all(stream, text))
 
 
-def _write_text(stream: IO[bytes], text: str) -> None:
-    stream.write(text.encode("utf-8", errors="backslashreplace"))
+def write_all(stream: IO[bytes], data: bytes) -> None:
+    """Write bytes that are ready."""
+    stream.write(data)
 
 
 def exit_code(document: Mapping[str, Any], *, finding_counts: bool) -> int:

@@ -1,13 +1,15 @@
 """The text answer: one screen that a tired person understands. Coloured on a terminal, plain when piped."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from ecs_trail.views.story import BROKEN, HEALTHY, NOTHING, OVER, Cause, Item, Story, tell
+from ecs_trail.views.story import BROKEN, HEALTHY, NOTHING, OVER, Cause, Item, Other, Story, tell
 
 _VERDICTS: Final = {BROKEN: "bold red", OVER: "bold yellow", HEALTHY: "bold green", NOTHING: "bold yellow"}
 _STATES: Final = {
@@ -32,76 +34,73 @@ def print_answer(document: Mapping[str, Any], console: Console) -> None:
     markup and never wrapped, so that they can be copied.
     """
     story = tell(document)
-    console.print(Text(f"ecs-trail, as of {story.as_of}", style="dim"))
+    console.print(Text(f"ecs-trail, as of {story.as_of}; all times are UTC", style="dim"))
     console.print()
     console.print(Text(story.headline, style=_VERDICTS[story.verdict]))
-    if story.detail:
-        console.print(Text(story.detail))
+    for sentence in story.details:
+        console.print(Text(sentence))
     _print_causes(story, console)
     _print_items(story, console)
     _print_repair(story, console)
     _print_others(story, console)
-    _lines("LOOKED AT", story.looked_at, console)
-    _lines("NOT SEEN", story.unseen or ("Nothing is known to be missing from this evidence.",), console)
+    _print_lines("LOOKED AT", story.looked_at, console)
+    _print_lines("NOT SEEN", story.unseen or ("Nothing is known to be missing from this evidence.",), console)
 
 
-def _title(words: str, console: Console) -> None:
+def _section(title: str, rows: Iterable[tuple[Text, ...]], console: Console) -> None:
+    """A title and rows of cells; a long cell wraps below itself, not below its neighbours."""
     console.print()
-    console.print(Text(words, style="bold"))
+    console.print(Text(title, style="bold"))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for row in rows:
+        grid.add_row(*row)
+    console.print(Padding(grid, (0, 0, 0, 2)))
 
 
 def _print_causes(story: Story, console: Console) -> None:
     if not story.causes and not story.causes_note:
         return
-    _title("CAUSE", console)
-    for cause in story.causes[:_CAUSES_SHOWN]:
-        console.print(_cause_line(cause))
-        took = f"took {cause.took}; " if cause.took else ""
-        console.print(Text(f"    {took}event {cause.event_id}", style="dim"))
-    if len(story.causes) > _CAUSES_SHOWN:
-        console.print(Text(f"  … and {len(story.causes) - _CAUSES_SHOWN:,} more: {_command(story, 'roles')}"))
-    if story.causes_note:
-        console.print(Text(f"  {story.causes_note}"))
-    if story.certainty:
-        console.print(Text(f"  {story.certainty}"))
+    _section("CAUSE", (_cause_cells(cause) for cause in story.causes[:_CAUSES_SHOWN]), console)
+    rest = len(story.causes) - _CAUSES_SHOWN
+    if rest > 0:
+        console.print(Text(f"  … and {rest:,} more: {_command(story, 'roles')}"), soft_wrap=True)
+    for note in filter(None, (story.causes_note, story.certainty)):
+        console.print(Padding(Text(note), (0, 0, 0, 2)))
 
 
-def _cause_line(cause: Cause) -> Text:
-    line = Text(f"  {cause.time}  ")
-    line.append(cause.call, style="bold")
-    line.append(f" by {cause.who}")
-    extras = [part for part in (cause.tool and f"with {cause.tool}", cause.address and f"from {cause.address}") if part]
-    line.append(f" {' '.join(extras)}" if extras else "")
-    return line
+def _cause_cells(cause: Cause) -> tuple[Text, ...]:
+    line = Text(cause.call, style="bold")
+    line.append(f" by {cause.who}{f' with {cause.tool}' if cause.tool else ''}", style="not bold")
+    took = f"took {cause.took}\n" if cause.took else ""
+    place = f"from {cause.address}, " if cause.address else ""
+    line.append(f"\n{took}{place}event {cause.event_id}", style="not bold dim")
+    return Text(cause.time, no_wrap=True), line
 
 
 def _print_items(story: Story, console: Console) -> None:
     if not story.items:
         return
-    _title(story.items_title, console)
-    for item in story.items[:_ITEMS_SHOWN]:
-        console.print(_item_line(item))
+    _section(story.items_title, (_item_cells(item) for item in story.items[:_ITEMS_SHOWN]), console)
     rest = len(story.items) - _ITEMS_SHOWN
     if rest > 0:
         kind = {"TASKS AND VOLUMES": "tasks", "VOLUMES": "volumes"}.get(story.items_title, "tls")
         console.print(Text(f"  … and {rest:,} more: {_command(story, kind)}"), soft_wrap=True)
 
 
-def _item_line(item: Item) -> Text:
-    line = Text("  ")
-    line.append(f"{item.state:<9}", style=_STATES.get(item.state, ""))
-    line.append(f" {item.name}")
-    details = [part for part in (item.owner and f"service {item.owner}", item.volume, item.since) if part]
-    line.append(f"\n            {', '.join(details)}" if details else "", style="dim")
-    return line
+def _item_cells(item: Item) -> tuple[Text, ...]:
+    details = [part for part in (item.owner and f"service {item.owner}", item.since) if part]
+    line = Text(f"{item.name}{f'  {item.volume}' if item.volume else ''}")
+    line.append(f"\n{', '.join(details)}" if details else "", style="dim")
+    return Text(item.state, style=_STATES.get(item.state, ""), no_wrap=True), line
 
 
 def _print_repair(story: Story, console: Console) -> None:
     if not story.repairs:
         return
-    _title("REPAIR", console)
+    console.print()
+    console.print(Text("REPAIR", style="bold"))
     for repair in story.repairs:
-        console.print(Text(f"  {repair.title}"))
+        console.print(Padding(Text(repair.title), (0, 0, 0, 2)))
         for command in repair.commands:
             # `out` neither wraps nor reads markup: the command arrives on one line, ready to copy.
             console.out(command, highlight=False, style="cyan")
@@ -110,22 +109,23 @@ def _print_repair(story: Story, console: Console) -> None:
 def _print_others(story: Story, console: Console) -> None:
     if not story.others:
         return
-    _title("ALSO FOUND", console)
-    for other in story.others[:_OTHERS_SHOWN]:
-        line = Text("  ")
-        line.append(f"{other.severity:<8}", style=_SEVERITIES.get(other.severity, ""))
-        line.append(f" {other.status:<8} {other.title}")
-        line.truncate(max(console.width, 20), overflow="ellipsis")
-        console.print(line)
+    _section("ALSO FOUND", (_other_cells(other) for other in story.others[:_OTHERS_SHOWN]), console)
     rest = len(story.others) - _OTHERS_SHOWN
-    if rest > 0:
-        console.print(Text(f"  … and {rest:,} more: {_command(story, '')}"), soft_wrap=True)
+    more = f"… and {rest:,} more" if rest > 0 else ""
+    repairs = "commands to repair these" if any(other.repairable for other in story.others) else ""
+    if more or repairs:
+        words = " and ".join(filter(None, (more, repairs)))
+        words = words if more else words.capitalize()
+        console.print(Text(f"  {words}: {_command(story, '')}"), soft_wrap=True)
 
 
-def _lines(title: str, lines: tuple[str, ...], console: Console) -> None:
-    _title(title, console)
-    for line in lines:
-        console.print(Text(f"  {line}"))
+def _other_cells(other: Other) -> tuple[Text, ...]:
+    severity = Text(other.severity, style=_SEVERITIES.get(other.severity, ""), no_wrap=True)
+    return severity, Text(other.status, no_wrap=True), Text(other.title, no_wrap=True, overflow="ellipsis")
+
+
+def _print_lines(title: str, lines: tuple[str, ...], console: Console) -> None:
+    _section(title, ((Text(line),) for line in lines), console)
 
 
 def _command(story: Story, timeline: str) -> str:

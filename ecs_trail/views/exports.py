@@ -5,7 +5,6 @@ JSON text are replaced. CSV cells that a spreadsheet would run as a formula get 
 Injection", read on 2026-11-24).
 """
 
-import csv
 import io
 import json
 import os
@@ -43,6 +42,8 @@ _REMOVED: Final = "removed by ecs-trail"
 _DEEPEST: Final = 64
 #: First characters that make Excel, LibreOffice or Google Sheets read a formula, full-width forms included.
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
+#: A whole cell that needs quotes: it holds a comma, a quote or anything a reader may take for a line break.
+_QUOTED: Final = re.compile(r'\A.*[",\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029].*\Z', re.DOTALL)
 _CELL: Final = 64
 
 
@@ -154,16 +155,20 @@ def _without_secrets(frame: pd.DataFrame, *, raw: bool) -> pd.DataFrame:
 
 def _csv(frame: pd.DataFrame) -> Iterator[str]:
     names = [str(name) for name in frame.columns]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(names)
-    for row in tuples(frame, names):
-        writer.writerow([_csv_cell(value) for value in row])
-        if buffer.tell() > 1 << 16:
-            yield buffer.getvalue()
-            buffer.seek(0)
-            buffer.truncate()
-    yield buffer.getvalue()
+    yield _csv_line(names)
+    yield from (_csv_line([_csv_cell(value) for value in row]) for row in tuples(frame, names))
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    """One line. The csv module leaves a lone carriage return unquoted, which readers take for the end of a row."""
+    if list(cells) == [""]:
+        return '""\n'
+    return ",".join(_QUOTED.sub(_quote, cell) for cell in cells) + "\n"
+
+
+def _quote(match: re.Match[str]) -> str:
+    doubled = match[0].replace('"', '""')
+    return f'"{doubled}"'
 
 
 def _csv_cell(value: object) -> str:

@@ -58,11 +58,12 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A further finding in one line."""
+    """A further finding in one line; `repairable` when the JSON answer holds commands for it."""
 
     severity: str
     status: str
     title: str
+    repairable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Story:
     verdict: str
     as_of: str
     headline: str
-    detail: str
+    details: tuple[str, ...]
     causes: tuple[Cause, ...]
     causes_note: str
     items_title: str
@@ -96,7 +97,7 @@ def tell(document: Document) -> Story:
         verdict=verdict,
         as_of=shown_time(document["as_of"]),
         headline=_headline(document, main, verdict),
-        detail=_detail(document, main, causes),
+        details=tuple(_details(document, main, causes)),
         causes=tuple(causes),
         causes_note="" if main is None or causes else "No change in the evidence explains this.",
         items_title=items_title,
@@ -173,27 +174,29 @@ def _subject(document: Document, main: Row) -> str:
     return ""
 
 
-def _detail(document: Document, main: Row | None, causes: Sequence[Cause]) -> str:
+def _details(document: Document, main: Row | None, causes: Sequence[Cause]) -> Iterable[str]:
     if main is None:
-        return ""
+        return
     start, end = main.get("started_at"), main.get("ended_at")
     if end:
-        parts = [f"From {shown_time(start)} to {shown_time(end)} ({span(start, end)})"]
+        yield f"From {shown_time(start)} to {shown_time(end)} ({span(start, end)})."
     else:
         length = span(start, document["as_of"])
-        parts = [f"Since {shown_time(start)}{f' ({length} until the end of the evidence)' if length else ''}"]
+        yield f"Since {shown_time(start)}{f', {length} before the evidence ends' if length else ''}."
     actors = list(dict.fromkeys(f"{cause.who}{f' with {cause.tool}' if cause.tool else ''}" for cause in causes))
     if actors:
-        parts[0] += f", by {listed(actors, most=2)}"
-    volumes = [row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])]
+        yield f"Done by {listed(actors, most=2)}."
+    yield from _left_behind([row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])])
+
+
+def _left_behind(volumes: Sequence[Row]) -> Iterable[str]:
     left = [row for row in volumes if not row.get("deleted_at")]
     if left:
         size = sum(row.get("size_gib") or 0 for row in left)
         verb = "is" if len(left) == 1 else "are"
-        parts.append(f"{count(len(left), 'volume')}{f' ({size:,.0f} GiB)' if size else ''} {verb} still there")
+        yield f"{count(len(left), 'volume')}{f' ({size:,.0f} GiB)' if size else ''} {verb} still there."
     elif volumes:
-        parts.append(f"{count(len(volumes), 'volume')} hung on it and {'is' if len(volumes) == 1 else 'are'} gone now")
-    return ". ".join(parts) + "."
+        yield f"{count(len(volumes), 'volume')} hung on it and {'is' if len(volumes) == 1 else 'are'} gone now."
 
 
 def _changes(document: Document, main: Row) -> list[Row]:
@@ -214,7 +217,7 @@ def _causes(document: Document, main: Row | None) -> list[Cause]:
 
 def _cause(event_id: str, row: Row) -> Cause:
     return Cause(
-        time=shown_time(row.get("event_time")),
+        time=_short(row["event_time"]) if row.get("event_time") else "time unknown",
         call=clean(row.get("event_name")) or "a change",
         who=words.actor(row.get("actor")),
         tool=words.tool(row.get("user_agent")),
@@ -246,12 +249,16 @@ def _items(document: Document, main: Row | None) -> tuple[str, list[Item]]:
 def _task_item(row: Row, volumes: Mapping[str, Row], as_of: str) -> Item:
     blocked, ended = row.get("blocked_since"), row.get("resolved_at")
     length = span(blocked, ended or as_of)
-    since = f"blocked {shown_time(blocked)}, for {length}" if blocked else ""
+    since = f"blocked for {length} since {_short(blocked)}" if blocked else ""
     if not since and row.get("stop_started_at"):
-        since = f"stop began {shown_time(row['stop_started_at'])}"
+        since = f"stop began {_short(row['stop_started_at'])}"
     state = "at risk" if row.get("at_risk") else clean(row["state"]).replace("_", " ")
     names = [_volume_name(volume_id, volumes.get(volume_id, {})) for volume_id in row["volume_ids"]]
     return Item(state, words.task_name(row["task_arn"]), words.tail(row.get("service")), listed(names, most=2), since)
+
+
+def _short(time: str) -> str:
+    return shown_time(time).removesuffix(" UTC")
 
 
 def _volume_name(volume_id: str, row: Row) -> str:
@@ -260,14 +267,14 @@ def _volume_name(volume_id: str, row: Row) -> str:
 
 
 def _volume_item(row: Row) -> Item:
-    created = f"created {shown_time(row['created_at'])}" if row.get("created_at") else ""
+    created = f"created {_short(row['created_at'])}" if row.get("created_at") else ""
     name, size = clean(row["volume_id"]), f"{row['size_gib']:g} GiB" if row.get("size_gib") else ""
     return Item(clean(row.get("state")), name, words.task_name(row.get("task_arn")), size, created)
 
 
 def _secret_item(row: Row) -> Item:
     rotated = row.get("last_rotation_at") or row.get("issued_at")
-    since = f"last rotation {shown_time(rotated)}" if rotated else ""
+    since = f"last rotation {_short(rotated)}" if rotated else ""
     name = clean((row.get("secret_arn") or row.get("secret_name") or "").rpartition(":secret:")[2], 80)
     return Item(clean(row.get("state")).replace("_", " "), name, words.tail(row.get("service_arn")), "", since)
 
@@ -277,7 +284,8 @@ def _repair(step: Row) -> Repair:
 
 
 def _other(finding: Row) -> Other:
-    return Other(clean(finding.get("severity")), clean(finding.get("status")), f"{_titled(finding)}.")
+    severity, status = clean(finding.get("severity")), clean(finding.get("status"))
+    return Other(severity, status, f"{_titled(finding)}.", bool(finding.get("repair")))
 
 
 def _source(source: object) -> str:
