@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class TaskText(NamedTuple):
-    """A saved ECS state found on the way, as JSON text: a `DescribeTasks` answer or an `ECS Task State Change` event."""
+    """A saved ECS state found on the way, as JSON text (`DescribeTasks` answer or `ECS Task State Change` event)."""
 
     text: bytes
     source: str
