@@ -15,9 +15,10 @@ from ecs_trail.practice.answers import answer
 from ecs_trail.practice.delivery import write_files, write_task_files
 from ecs_trail.practice.dice import Dice
 from ecs_trail.practice.kinds import PLOTS
+from ecs_trail.practice.sample import sample_answer, write_sample
 from ecs_trail.practice.stage import Stage
 
-__all__ = ["Incident", "incident", "kinds", "run", "write", "write_answer"]
+__all__ = ["Incident", "incident", "kinds", "run", "sample_answer", "write", "write_answer", "write_sample"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _outages(truth: Truth) -> list[Outage]:
 
 
 def _speaks_for_itself(outage: Outage, truth: Truth) -> bool:
-    """For a role older than the evidence: a lost trust or role is plain, a lost action needs a denial of that action."""
+    """For a role older than the evidence: a lost trust or role is plain, a lost action needs a denial of it."""
     lost = {action for loss in outage.losses for actions in loss.lost.values() for action in actions}
     if ASSUME_ROLE in lost:
         return True

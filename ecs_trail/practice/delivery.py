@@ -24,18 +24,19 @@ def closing_stamp(newest: int) -> int:
     return (newest // BEAT + 2) * BEAT
 
 
-def plan(records: list[Json], dice: Dice, *, late: bool) -> dict[tuple[str, str, int], list[Json]]:
+def plan(records: list[Json], dice: Dice, *, late: bool, spread: bool = True) -> dict[tuple[str, str, int], list[Json]]:
     """Put every record into a file, keyed by account, Region and stamp (seconds UTC, whole minutes).
 
-    A file is stamped up to ten minutes after its events; with `late`, a few records come half an hour later. The newest
-    record always lies in the file with the closing stamp.
+    A file is stamped up to ten minutes after its events; with `late`, a few records come half an hour later; without
+    `spread`, every beat has one file. The newest record always lies in the file with the closing stamp.
     """
     times = [epoch(record["eventTime"]) for record in records]
     closing = closing_stamp(max(times))
     newest = times.index(max(times))
     files: dict[tuple[str, str, int], list[Json]] = defaultdict(list)
     for index, (record, at) in enumerate(zip(records, times, strict=True)):
-        stamp = ((at + dice.randint(0, _LONGEST_DELAY - BEAT)) // BEAT + 1) * BEAT
+        delay = dice.randint(0, _LONGEST_DELAY - BEAT) if spread else 0
+        stamp = ((at + delay) // BEAT + 1) * BEAT
         if late and dice.chance(0.02):
             stamp += 1800
         if index == newest:
@@ -44,9 +45,11 @@ def plan(records: list[Json], dice: Dice, *, late: bool) -> dict[tuple[str, str,
     return files
 
 
-def write_files(records: list[Json], folder: Path, dice: Dice, *, late: bool, duplicated: bool, shuffled: bool) -> None:
+def write_files(
+    records: list[Json], folder: Path, dice: Dice, *, late: bool, duplicated: bool, shuffled: bool, spread: bool = True
+) -> None:
     """Write `AWSLogs/<account>/CloudTrail/<region>/<yyyy>/<mm>/<dd>/….json.gz` below `folder`."""
-    for (account, region, stamp), group in sorted(plan(records, dice, late=late).items()):
+    for (account, region, stamp), group in sorted(plan(records, dice, late=late, spread=spread).items()):
         if shuffled:
             dice.shuffle(group)
         _write_one(folder, (account, region, stamp), group, dice.letters(16))

@@ -89,6 +89,14 @@ class Fleet:
         self.world.spawn(self.work.provision(task), self.world.now)
         return task
 
+    def service(self, name: str, role: Role) -> Service:
+        """The service of that name that uses the role."""
+        return next(service for service in self.services if service.name == name and service.role is role)
+
+    def alone(self, role: Role) -> list[Task]:
+        """Tasks of the role that no service launched, in launch order."""
+        return [task for task in self.tasks if task.role is role and task.service is None]
+
     # --- stopping -----------------------------------------------------------------------------------------------
 
     def stop_task(self, caller: Caller, task: Task) -> None:

@@ -83,7 +83,7 @@ class Task:
     token: str = ""
     instance: str = ""
     started: bool = False
-    stopping: bool = False
+    stopping_at: int | None = None
     failed_at: int | None = None
     failed_by_key: bool = False
     #: visible signs of a stop, seconds UTC
@@ -104,6 +104,11 @@ class Task:
             tags[TAG_CLUSTER] = self.scope.cluster
             tags[TAG_SERVICE] = self.service.name
         return tags
+
+    @property
+    def stopping(self) -> bool:
+        """True once its stop has begun, whether or not anything shows it."""
+        return self.stopping_at is not None
 
     def needs(self, action: str) -> bool:
         """True when the cleanup still needs this action at this point of the simulation."""

@@ -125,7 +125,7 @@ class VolumeWork:
     def stop(self, task: Task, *, after: int) -> None:
         """The task stops; ECS begins to clear away `after` seconds from now."""
         if not task.stopping:
-            task.stopping = True
+            task.stopping_at = self.world.now
             self.world.spawn(self._teardown(task), self.world.now + after)
 
     def _teardown(self, task: Task) -> Process:
