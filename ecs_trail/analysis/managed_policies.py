@@ -1,8 +1,9 @@
 """AWS managed policies, as far as the infrastructure role is concerned.
 
-The data file ``managed_policies.json`` was made from the public repository zoph-io/IAMTrail
-(https://github.com/zoph-io/IAMTrail, snapshot 2026-08-22; the exact commit stands in its ``meta``), which polls the
-live policies. It holds facts only: names, versions, create dates, statements.
+The data file ``managed_policies.json`` was made from the public repository zoph-io/IAMTrail, which polls the live
+policies (https://github.com/zoph-io/IAMTrail, snapshot 2026-08-22, and one version of 2026-09-15; the commits stand in
+``meta``).
+It holds facts only: names, versions, create dates, statements. Versions AWS published between two polls are missing.
 
 * The six ECS infrastructure policies: every version the history shows, whole.
 * Every other policy: its current version, cut down to what touches the actions listed in ``meta.actions`` (NotAction

@@ -79,6 +79,15 @@ def test_versions_in_time() -> None:
     assert known(TLS, before) == known(TLS, datetime(2024, 2, 1, tzinfo=UTC))
 
 
+def test_managed_instances_take_only_their_own_launch_templates_since_version_12() -> None:
+    arn = f"{PREFIX}AmazonECSInfrastructureRolePolicyForManagedInstances"
+    fleet = Request("ec2:CreateFleet", f"arn:aws:ec2:eu-west-1:{ACCOUNT}:launch-template/lt-1")
+    asked = (("aws:requesttag/amazonecsmanaged", ("true",)),)
+    tagged = replace(fleet, context=asked, absent=frozenset({"ec2:resourcetag/*"}))
+    assert verdict(known(arn, datetime(2026, 9, 15, tzinfo=UTC)), tagged) is Verdict.ALLOWED
+    assert verdict(known(arn, datetime(2026, 9, 16, tzinfo=UTC)), tagged) is Verdict.DENIED
+
+
 def test_a_time_without_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
         managed_policy(VOLUMES, datetime(2026, 1, 1))  # noqa: DTZ001
