@@ -26,7 +26,7 @@ POSITIONAL = 5
 #: Wing -> the modules (or packages) it is made of. The longest matching prefix wins.
 WINGS = {
     "face": ("",),
-    "ground": ("errors", "vocabulary", "schema", "frames", "selection", "times"),
+    "ground": ("errors", "vocabulary", "schema", "frames", "selection", "times", "arns", "calls", "payloads"),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),
     "analysis": ("analysis",),
@@ -49,11 +49,11 @@ MAY_IMPORT = {
 }
 #: Analyses are strangers: a family may read itself, and the families named here.
 FAMILIES = {
-    "policies": {"policies", "documents", "patterns", "principals", "conditions"},
+    "policies": {"policies", "documents", "patterns", "principals", "conditions", "managed_policies"},
     "roles": {"roles"},
     "volumes": {"volumes"},
     "tls": {"tls"},
-    "tasks": {"tasks"},
+    "tasks": {"tasks", "services"},
     "links": {"links"},
     "findings": {"findings"},
     "repair": {"repair"},
@@ -67,7 +67,7 @@ DOORS = {
     "botocore": ("evidence.sources", "evidence.snapshots"),
     "click": ("cli",),
     "isal": ("evidence",),
-    "msgspec": ("evidence", "analysis"),
+    "msgspec": ("payloads", "evidence", "analysis"),
     "pandas": ("frames", "analysis", "views", "case"),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),

@@ -8,11 +8,17 @@ from ecs_trail.cli.options import Output, Question, evidence_options
 from ecs_trail.cli.results import deliver, deliver_answer, finish, solve, write_all
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ecs_trail.case import Case
 
 _TABLE_FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")
+#: Word of the command line -> frame of the case.
+_FRAMES: Final = {
+    "events": "events",
+    "volumes": "volumes",
+    "tls": "tls",
+    "roles": "role_changes",
+    "tasks": "tasks",
+}
 #: Columns of the aligned table, chosen for one line of a terminal; every other format has all columns.
 _EYE_COLUMNS: Final = {
     "events": ("event_time", "event_name", "error_code", "session_name", "identity_arn", "aws_region", "event_id"),
@@ -50,11 +56,11 @@ def investigate(question: Question, output: Output) -> None:
 @click.option("--raw", is_flag=True, help="Add the record as received, credentials taken out.")
 def events(question: Question, output: Output, *, raw: bool) -> None:
     """List the events an investigation stands on."""
-    solve(question, output, lambda case: _show(case, case.events, output, name="events", raw=raw))
+    solve(question, output, lambda case: _show(case, "events", output, raw=raw))
 
 
 @click.command()
-@click.argument("which", type=click.Choice(("volumes", "tls", "roles", "tasks")))
+@click.argument("which", type=click.Choice(tuple(_FRAMES)[1:]))
 @evidence_options(_TABLE_FORMATS, "table")
 def timeline(question: Question, output: Output, *, which: str) -> None:
     """List volumes, TLS secrets, role changes or tasks.
@@ -62,13 +68,13 @@ def timeline(question: Question, output: Output, *, which: str) -> None:
     Managed EBS volumes, Service Connect secrets, the changes of the infrastructure roles, or the tasks that depend on
     such a role: one row each.
     """
-    names = {"volumes": "volumes", "tls": "tls", "roles": "role_changes", "tasks": "tasks"}
-    solve(question, output, lambda case: _show(case, getattr(case, names[which]), output, name=which))
+    solve(question, output, lambda case: _show(case, which, output))
 
 
-def _show(case: "Case", frame: "pd.DataFrame", output: Output, *, name: str, raw: bool = False) -> None:
+def _show(case: "Case", name: str, output: Output, *, raw: bool = False) -> None:
     from ecs_trail.views.exports import write_frame
 
+    frame = getattr(case, _FRAMES[name])
     if output.kind == "table":
         wanted = [*_EYE_COLUMNS[name], *(["raw"] if raw else [])]
         frame = frame[[column for column in wanted if column in frame.columns]]

@@ -9,6 +9,7 @@ import click
 
 from ecs_trail import __version__
 from ecs_trail.cli.commands import events, investigate, timeline
+from ecs_trail.cli.range import practice
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
 
@@ -58,7 +59,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, events, timeline):
+for _command in (investigate, events, timeline, practice):
     root.add_command(_command)
 
 
@@ -69,28 +70,33 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         code = root.main(list(arguments), prog_name="ecs-trail", standalone_mode=False)
-    except click.Abort:
+    except click.Abort as error:
+        # click takes an EOFError for a closed keyboard; here nothing reads the keyboard, so it is a fault.
+        if isinstance(error.__cause__, EOFError):
+            return _apologise(error.__cause__)
         return _say("interrupted; no result was written.", code=INTERRUPTED)
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return USAGE
     except EcsTrailError as error:
         return _say(error.message, error.hint, code=error.exit_code)
-    except Exception as error:
+    except Exception as error:  # the last line: a user meets a sentence, a developer the traceback
         if os.environ.get(DEBUG):
             raise
-        name = type(error).__name__
-        hint = f"run it again with {DEBUG}=1 to see where, and report it with what that shows."
-        return _say(f"sorry, this is a mistake in ecs-trail itself ({name}: {error}).", hint, code=USAGE)
+        return _apologise(error)
     return code if isinstance(code, int) else 0
 
 
+def _apologise(error: BaseException) -> int:
+    hint = f"run it again with {DEBUG}=1 to see where, and report it with what that shows."
+    message = str(error).partition("\n")[0]
+    return _say(f"sorry, this is a mistake in ecs-trail itself ({type(error).__name__}: {message}).", hint, code=USAGE)
+
+
 def _say(message: str, hint: str = "", *, code: int) -> int:
-    lines = [
-        f"ecs-trail: {clean(line)}" if not number else clean(line) for number, line in enumerate(message.split("\n"))
-    ]
-    for line in (*lines, *([f"Hint: {clean(hint)}"] if hint else [])):
-        click.echo(line, err=True)
+    lines = [f"ecs-trail: {message}", *([f"Hint: {hint}"] if hint else [])]
+    for line in "\n".join(lines).split("\n"):
+        click.echo(clean(line), err=True)
     return code
 
 
