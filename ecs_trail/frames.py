@@ -12,6 +12,7 @@ Row = dict[str, Any]
 TEXT: Final = pa.string()
 TEXTS: Final = pa.list_(pa.string())
 TIME: Final = pa.timestamp("us", tz="UTC")
+TIMES: Final = pa.list_(TIME)
 FLAG: Final = pa.bool_()
 COUNT: Final = pa.int64()
 NUMBER: Final = pa.float64()

@@ -13,8 +13,8 @@ import pandas as pd
 
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
-from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,
     SESSION_PURPOSES,

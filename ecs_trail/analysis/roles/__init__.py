@@ -1,1 +1,4 @@
-"""Roles over time: changes → states → replay → abilities → losses → outages → history → tables, each on the one before."""
+"""Roles over time, each step on the one before.
+
+changes → states → replay → abilities → losses → outages → history → tables
+"""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -10,13 +11,14 @@ import pandas as pd
 
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import Place, ability, could_give, could_take
-from ecs_trail.analysis.roles.changes import Change, RoleKey, affected_by_name
+from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Certainty, Loss, moment_at
 from ecs_trail.analysis.roles.outages import Outage, basis, confidence
 from ecs_trail.analysis.roles.replay import Material, Moment
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row
-from ecs_trail.vocabulary import REQUIRED_ACTIONS, Effect, Purpose
+from ecs_trail.calls import PolicyType
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
+from ecs_trail.vocabulary import IAM_POLICY_WRITES, REQUIRED_ACTIONS, Effect, Purpose
 
 ROLE_CHANGES: Final = FrameSpec(
     name="role_changes",
@@ -110,7 +112,8 @@ LOSSES: Final = FrameSpec(
         "certainty": TEXT,
         "denials": COUNT,
         "cause_event_ids": TEXTS,
-        "cause_times": TEXTS,
+        "cause_times": TIMES,
+        "policy_types": TEXTS,
         "basis": TEXTS,
     },
 )
@@ -121,14 +124,15 @@ TAG_NEEDS: Final = FrameSpec(
     columns={"role_arn": TEXT, "region": TEXT, "action": TEXT, "since": TIME, "until": TIME},
 )
 
+Step = tuple[RoleKey, Moment, Moment]
 _TAGGED_ACTIONS: Final = ("ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume")
 
 
 def role_changes(history: RoleHistory) -> pd.DataFrame:
     """Every write that names or reaches an infrastructure role, as `ROLE_CHANGES`, in causal order."""
-    reached: dict[str, list[tuple[RoleKey, Moment, Moment]]] = defaultdict(list)
+    reached: dict[str, list[Step]] = defaultdict(list)
     for key, moments in history.moments.items():
-        for before, after in zip(moments, moments[1:], strict=False):
+        for before, after in pairwise(moments):
             if after.change is not None:
                 reached[after.change.event_id].append((key, before, after))
     taken: dict[str, list[Loss]] = defaultdict(list)
@@ -144,18 +148,18 @@ def role_changes(history: RoleHistory) -> pd.DataFrame:
         steps = reached.get(change.event_id, [])
         names = [key for key, _, _ in steps] or affected_by_name(change, history.arns)
         if names:
-            found.append(_judged(change, names, steps, history, taken[change.event_id], given[change.event_id]))
+            found.append(_judged(change, names, steps, history, (taken[change.event_id], given[change.event_id])))
     return ROLE_CHANGES.frame(found)
 
 
 def _judged(
     change: Change,
     names: list[RoleKey],
-    steps: list[tuple[RoleKey, Moment, Moment]],
+    steps: list[Step],
     history: RoleHistory,
-    taken: list[Loss],
-    given: list[Loss],
+    lost_or_given: tuple[list[Loss], list[Loss]],
 ) -> Row:
+    taken, given = lost_or_given
     gained: set[str] = set()
     unsure = False
     for key, before, after in steps:
@@ -308,28 +312,40 @@ def _outage_row(name: str, outage: Outage) -> Row:
 def losses(history: RoleHistory) -> pd.DataFrame:
     """All losses inside outages, as `LOSSES`: what links judge tasks by."""
     ids = outage_ids(history)
-    found: list[Row] = []
-    for at, outage in enumerate(history.outages):
-        for loss in outage.losses:
-            found.append(
-                {
-                    "outage_id": ids[at],
-                    "role_arn": outage.role_arn,
-                    "purpose": outage.purpose.value,
-                    "phase": outage.phase.value,
-                    "action": loss.action,
-                    "region": loss.place.region,
-                    "cluster": loss.place.cluster,
-                    "lost_at": loss.lost_at,
-                    "regained_at": loss.regained_at,
-                    "certainty": loss.certainty.value,
-                    "denials": loss.denials,
-                    "cause_event_ids": [change.event_id for change in loss.causes],
-                    "cause_times": [change.event_time.isoformat() for change in loss.causes],
-                    "basis": basis((loss,)),
-                }
-            )
-    return LOSSES.frame(found)
+    return LOSSES.frame(
+        _loss_row(ids[at], outage, loss) for at, outage in enumerate(history.outages) for loss in outage.losses
+    )
+
+
+def _loss_row(name: str, outage: Outage, loss: Loss) -> Row:
+    return {
+        "outage_id": name,
+        "role_arn": outage.role_arn,
+        "purpose": outage.purpose.value,
+        "phase": outage.phase.value,
+        "action": loss.action,
+        "region": loss.place.region,
+        "cluster": loss.place.cluster,
+        "lost_at": loss.lost_at,
+        "regained_at": loss.regained_at,
+        "certainty": loss.certainty.value,
+        "denials": loss.denials,
+        "cause_event_ids": [change.event_id for change in loss.causes],
+        "cause_times": [change.event_time for change in loss.causes],
+        "policy_types": sorted({kind.value for change in loss.causes for kind in _policy_types(change)}),
+        "basis": basis((loss,)),
+    }
+
+
+def _policy_types(change: Change) -> tuple[PolicyType, ...]:
+    """The kinds of policy a refusal can name after a change of this kind."""
+    if change.event_source != IAM:
+        return (PolicyType.SCP, PolicyType.RCP)
+    if "PermissionsBoundary" in change.event_name:
+        return (PolicyType.BOUNDARY,)
+    if change.event_name in IAM_POLICY_WRITES:
+        return (PolicyType.IDENTITY, PolicyType.BOUNDARY)
+    return (PolicyType.TRUST,) if change.event_name == "UpdateAssumeRolePolicy" else (PolicyType.IDENTITY,)
 
 
 def tag_needs(history: RoleHistory) -> pd.DataFrame:
