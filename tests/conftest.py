@@ -3,9 +3,12 @@
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import ecs_trail
 
 _LOOPBACK = ("127.", "::1", "localhost")
 
@@ -50,6 +53,15 @@ def _no_aws_account() -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _same_package() -> Iterator[None]:
+    """Subprocesses and notebook kernels import the package that the tests import, installed or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(ecs_trail.__file__).parent.parent))
+        patch.setenv("PYTHONSAFEPATH", "1")
         yield
 
 
