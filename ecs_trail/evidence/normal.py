@@ -42,6 +42,13 @@ _ALIASES: Final = {
     "accountid": "accountId",
     "account": "accountId",
 }
+_STRUCTS: Final = frozenset({"userIdentity", "resources", "tlsDetails"})
+#: Parameters that are JSON text by their own nature and stay text.
+_TEXT_PARAMETERS: Final = frozenset(
+    {"policyDocument", "assumeRolePolicyDocument", "policy", "content", "policyText", "resourcePolicy", "document"}
+)
+#: Fields in which AWS itself writes booleans as text.
+_TEXT_FLAGS: Final = frozenset({"mfaAuthenticated", "sessionCredentialFromConsole"})
 _NUMBERS: Final = re.compile(r"(?:durationSeconds|desiredCount|count|sizeInGiB|maxResults|recoveryWindowInDays|"
                              r"pendingWindowInDays|throughput|iops|launchTemplateVersion)$")  # fmt: skip
 
@@ -82,7 +89,7 @@ def restore(record: Mapping[str, Any]) -> dict[str, Any]:
         _put(plain, path, _turned_back(path, value) if len(path) > 1 and path[0] in FREE_FIELDS else value)
     for name in (*FREE_FIELDS, "userIdentity"):
         if name in plain:
-            plain[name] = _opened(plain[name], is_known=name in {"userIdentity", "resources", "tlsDetails"})
+            plain[name] = _opened(plain[name], is_map=name.lower() in record and name not in _STRUCTS)
     identity = plain.get("userIdentity")
     if isinstance(identity, dict):
         plain["userIdentity"] = _identity(identity)
@@ -108,7 +115,7 @@ def _put(target: dict[str, Any], path: Path, value: object) -> None:
     for step in path[:-1]:
         inner = target.get(step)
         if not isinstance(inner, dict):
-            opened = _opened(inner, is_known=True) if isinstance(inner, str) else None
+            opened = _opened(inner, is_map=False) if isinstance(inner, str) else None
             inner = opened if isinstance(opened, dict) else {}
             target[step] = inner
         target = inner
@@ -118,15 +125,17 @@ def _put(target: dict[str, Any], path: Path, value: object) -> None:
 
 def _turned_back(path: Path, value: object) -> object:
     """Flattening makes text of everything; booleans and the few known numbers are made themselves again."""
-    if value in ("true", "false"):
+    if value in ("true", "false") and path[-1] not in _TEXT_FLAGS:
         return value == "true"
     if isinstance(value, str) and value.isdecimal() and _NUMBERS.search(path[-1]):
         return int(value)
     return value
 
 
-def _opened(value: object, *, is_known: bool) -> object:
-    """JSON or (where the fields are known) ROW text as the value it stands for; lists that were flattened by number."""
+def _opened(value: object, *, is_map: bool) -> object:
+    """JSON or ROW text as the value it stands for; lists that were flattened by number. A `map<string,string>` column
+    (`is_map`, CloudTrail Lake) keeps nested values as JSON text.
+    """
     if isinstance(value, str):
         text = value.strip()
         if text[:1] not in ("{", "["):
@@ -136,9 +145,8 @@ def _opened(value: object, *, is_known: bool) -> object:
         except ValueError:
             row = parse_row(text)
             return value if row is None else row
-    if isinstance(value, dict) and not is_known:
-        # a map<string,string> column keeps nested values as JSON text
-        value = {key: _nested(inner) for key, inner in value.items()}
+    if isinstance(value, dict) and is_map:
+        value = {key: inner if key in _TEXT_PARAMETERS else _nested(inner) for key, inner in value.items()}
     return _listed(value)
 
 

@@ -25,6 +25,7 @@ _SECRET_WORDS: Final = (b"sessionToken", b"secretAccessKey", b"credentials", b"S
 _SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
 _ROLE_IN_MESSAGE: Final = re.compile(r"on resource: (arn:[\w-]*:iam::\d*:role/[\w+=,.@/-]+)")
 _ASSUMED: Final = ":assumed-role/"
+_OPENING_TEXT: Final = frozenset({b'"{', b'"['})
 _NOTHING: Final = frozenset({b"", b"null", b'""'})
 
 
@@ -103,17 +104,20 @@ class RejectedError(Exception):
     """A record that cannot become an event, with the reason in words."""
 
 
-def row_of(text: bytes, source: str, position: int) -> Row:
+def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False) -> Row:
     """The row of a record, a tuple in the order of `schema.EVENT_COLUMNS`.
 
-    `text` is the record's JSON; it becomes `raw` unchanged. Raises `RejectedError` when the record has no usable time
+    `text` is the record's JSON; it becomes `raw` unchanged. `is_rebuilt` says that the spelling may be another than
+    CloudTrail's (see `ledger.Found`). Raises `RejectedError` when the record has no usable time
     or is no JSON object.
     """
+    if is_rebuilt:
+        return _odd_row(text, source, position)
     try:
         record = _RECORD.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _odd_row(text, source, position)
-    if not record.eventName or not record.eventSource:
+    if not record.eventName or not record.eventSource or _has_text_for_objects(record):
         return _odd_row(text, source, position)
     return _row(record, text, source, position)
 
@@ -204,6 +208,18 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
     )
 
 
+def _has_text_for_objects(record: _Record) -> bool:
+    """True when a free part is JSON inside a JSON string, as string columns give it."""
+    parts = (
+        record.requestParameters,
+        record.responseElements,
+        record.additionalEventData,
+        record.serviceEventDetails,
+        record.resources,
+    )
+    return any(bytes(part)[:2] in _OPENING_TEXT for part in parts)
+
+
 def _asked(record: _Record) -> _Asked:
     """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
     try:
@@ -267,11 +283,12 @@ def _hidden(value: Any) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
+    """Nulls dropped, booleans as text: exports write both either way."""
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     if isinstance(value, dict):
         return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return value
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _time_of(record: dict[str, Any]) -> datetime | None:

@@ -61,7 +61,7 @@ def scan_plainly(data: bytes, source: str, probe: Probe, *, limit: int = EXPANSI
     rejected: dict[str, list[str]] = {}
     for found in contents.records:
         try:
-            row = row_of(found.text, found.source, found.position)
+            row = row_of(found.text, found.source, found.position, is_rebuilt=found.is_rebuilt)
         except RejectedError as error:
             reading.records_rejected += 1
             rejected.setdefault(found.source, []).append(f"record {found.position}: {error}")

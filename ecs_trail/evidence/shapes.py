@@ -91,8 +91,11 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
     elif _is_task_state(fields):
         haul.task_texts.append(TaskText(value, haul.source))
         haul.left_out["task_state"] += 1
+    elif _gather_lookup_item(fields, haul, depth):
+        return
     elif is_record(fields):
-        haul.take(value)
+        # a record in another spelling passed through other hands; it may say less than the record itself
+        haul.take(value, is_rebuilt="eventName" not in fields or any("." in name for name in fields))
     elif not _gather_known(fields, haul, depth):
         _gather_inside(fields, haul, depth)
 
@@ -157,11 +160,26 @@ def _is_task_state(fields: Fields) -> bool:
     return all("taskArn" in (_fields(task) or {}) for task in tasks)
 
 
+def _gather_lookup_item(fields: Fields, haul: Haul, depth: int) -> bool:
+    """An item of LookupEvents: the record stands in its text `CloudTrailEvent`; without it the item says less."""
+    inner = fields.get("CloudTrailEvent", fields.get("cloudTrailEvent"))
+    if inner is not None and _gather_field(bytes(inner), haul, depth):
+        return True
+    if not {"EventId", "EventName", "EventTime"} <= fields.keys():
+        return False
+    remark = Problem(haul.source, "lossy_source", "LookupEvents items without CloudTrailEvent; their events say less.")
+    if remark not in haul.problems:
+        haul.problems.append(remark)
+    haul.take(compact(lenient(_joined(fields))), is_rebuilt=True)
+    return True
+
+
+def _joined(fields: Fields) -> bytes:
+    return b"{" + b",".join(compact(name) + b":" + bytes(value) for name, value in fields.items()) + b"}"
+
+
 def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
     """Open a wrapping with a meaning of its own; False when the object is none."""
-    if "CloudTrailEvent" in fields or "cloudTrailEvent" in fields:
-        inner = fields.get("CloudTrailEvent", fields.get("cloudTrailEvent"))
-        return inner is not None and _gather_field(bytes(inner), haul, depth)
     if "QueryResultRows" in fields:
         return _gather_rows(rows_of_lake(bytes(fields["QueryResultRows"])), haul)
     if "ResultSet" in fields:
@@ -185,12 +203,12 @@ def _is_ocsf(fields: Fields) -> bool:
     return "class_uid" in fields and "metadata" in fields and b"CloudTrail" in bytes(fields["metadata"])
 
 
-def _gather_rows(rows: list[bytes] | None, haul: Haul) -> bool:
+def _gather_rows(rows: list[tuple[bytes, bool]] | None, haul: Haul) -> bool:
     if rows is None:
         return False
     haul.is_log = True
-    for row in rows:
-        haul.take(row, is_rebuilt=True)
+    for row, is_rebuilt in rows:
+        haul.take(row, is_rebuilt=is_rebuilt)
     return True
 
 

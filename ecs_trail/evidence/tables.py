@@ -72,19 +72,19 @@ def rows_of_csv(text: str) -> tuple[list[str], list[dict[str, str]]] | None:
         return None
 
 
-def rows_of_lake(value: bytes) -> list[bytes] | None:
-    """Records of `GetQueryResults` of CloudTrail Lake: rows are lists of one-entry maps
+def rows_of_lake(value: bytes) -> list[tuple[bytes, bool]] | None:
+    """Records, and whether each is rebuilt, of `GetQueryResults` of CloudTrail Lake: rows are lists of one-entry maps
     (*AWS CloudTrail API Reference*, "GetQueryResults", read on 2026-11-24). None when they are no events.
     """
     rows = _decode(value, list[list[dict[str, str | None]]])
     if rows is None:
         return None
     merged = [{name: cell for entry in row for name, cell in entry.items()} for row in rows]
-    return [record_of(row) for row in merged] if not merged or is_table(list(merged[0])) else None
+    return [_record(row) for row in merged] if not merged or is_table(list(merged[0])) else None
 
 
-def rows_of_athena(value: bytes) -> list[bytes] | None:
-    """Records of `GetQueryResults` of Athena: the first row is the header
+def rows_of_athena(value: bytes) -> list[tuple[bytes, bool]] | None:
+    """Records, and whether each is rebuilt, of `GetQueryResults` of Athena: the first row is the header
     (*Amazon Athena API Reference*, "GetQueryResults", read on 2026-11-24). None when they are no events.
     """
     result = _decode(value, dict[str, Any])
@@ -100,7 +100,11 @@ def rows_of_athena(value: bytes) -> list[bytes] | None:
     header = [str(cell) for cell in rows[0]]
     if not is_table(header):
         return None
-    return [record_of(dict(zip(header, row, strict=False))) for row in rows[1:]]
+    return [_record(dict(zip(header, row, strict=False))) for row in rows[1:]]
+
+
+def _record(row: Mapping[str, Any]) -> tuple[bytes, bool]:
+    return record_of(row), not has_whole(list(row))
 
 
 def _decode(value: bytes, kind: Any) -> Any:
