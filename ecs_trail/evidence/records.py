@@ -21,7 +21,14 @@ from ecs_trail.evidence.texts import compact, lenient
 Row = tuple[Any, ...]
 #: What stands in place of a credential in `response_elements`.
 HIDDEN: Final = "HIDDEN_BY_ECS_TRAIL"
-_SECRET_WORDS: Final = (b"sessionToken", b"secretAccessKey", b"credentials", b"SessionToken", b"SecretAccessKey")
+_SECRET_WORDS: Final = (
+    b"sessionToken",
+    b"secretAccessKey",
+    b"credentials",
+    b"SessionToken",
+    b"SecretAccessKey",
+    b"Credentials",
+)
 _SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
 _ROLE_IN_MESSAGE: Final = re.compile(r"on resource: (arn:[\w-]*:iam::\d*:role/[\w+=,.@/-]+)")
 _ASSUMED: Final = ":assumed-role/"
@@ -117,7 +124,7 @@ def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False)
         record = _RECORD.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _odd_row(text, source, position)
-    if not record.eventName or not record.eventSource or _has_text_for_objects(record):
+    if not (record.eventID and record.eventName and record.eventSource) or _has_text_for_objects(record):
         return _odd_row(text, source, position)
     return _row(record, text, source, position)
 
