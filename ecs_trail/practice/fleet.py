@@ -35,6 +35,8 @@ class Fleet:
         size = dice.choice((5, 10, 10, 20, 50, 100, 250))
         task = Task(arn, role, scope, service, size, keep, key, dice.chance(0.5), self.world.now)
         task.token, task.instance = dice.uuid(), f"i-0{dice.hex(16)}"
+        task.zone, task.volume_type = scope.region + dice.choice("abc"), dice.choice(("gp3", "gp3", "gp2", "io2"))
+        task.encrypted = dice.chance(0.5)
         role.used = True
         self.tasks.append(task)
         if service is not None:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from ecs_trail.practice import kinds_policies
+from ecs_trail.practice import kinds_beyond, kinds_ends, kinds_harmless, kinds_policies, kinds_roles
 from ecs_trail.practice.stage import Stage
 
 Plot: TypeAlias = Callable[[Stage], None]
 
-_MODULES: Final = (kinds_policies,)
+_MODULES: Final = (kinds_policies, kinds_roles, kinds_beyond, kinds_harmless, kinds_ends)
 
 
 def _plots() -> dict[str, Plot]:

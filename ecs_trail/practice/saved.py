@@ -19,7 +19,8 @@ _UNABLE = (
 def describe_tasks(tasks: list[Task], now: int, dice: Dice) -> tuple[Json, int]:
     """`aws ecs describe-tasks` of these tasks at a moment; also the latest time inside, seconds UTC."""
     rows = [_row(task, now, dice) for task in tasks]
-    latest = max(stamp for task in tasks for stamp in (task.launched_at + 40, task.stopping_at or 0))
+    known = ((task.launched_at, task.stopping_at or 0, task.resolved_at or 0) for task in tasks)
+    latest = max(stamp for times in known for stamp in times)
     return {"tasks": rows, "failures": []}, latest
 
 
@@ -58,7 +59,6 @@ def _row(task: Task, now: int, dice: Dice) -> Json:
         "group": f"service:{task.service.name}" if task.service is not None else "family:batch",
         "connectivity": "CONNECTED",
         "createdAt": _precise(task.launched_at, dice),
-        "startedAt": _precise(task.launched_at + 40, dice),
         "attachments": [] if volume is None else [_attachment(task, volume, dice, stopping=stopping)],
         "containers": [{"name": "app", "lastStatus": "STOPPED" if stopping else "RUNNING"}],
         "version": 7 if stopping else 4,
@@ -67,6 +67,8 @@ def _row(task: Task, now: int, dice: Dice) -> Json:
         row["stoppingAt"] = iso(task.stopping_at)
         row["stopCode"] = "UserInitiated" if len(task.stop_signs) > 1 else "EssentialContainerExited"
         row["stoppedReason"] = "Essential container in task exited"
+        if task.resolved_at is not None:
+            row["stoppedAt"] = iso(task.resolved_at)
     return row
 
 

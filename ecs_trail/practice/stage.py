@@ -18,6 +18,7 @@ from ecs_trail.practice.noise import Noise
 from ecs_trail.practice.papers import Paper, Scope, full_volumes, managed_volumes, trust
 from ecs_trail.practice.people import People
 from ecs_trail.practice.records import Caller, Json
+from ecs_trail.practice.saved import describe_tasks, state_change
 from ecs_trail.practice.things import Key, Service, Task
 from ecs_trail.practice.tls import TlsWork
 from ecs_trail.practice.volumes import VolumeWork
@@ -83,8 +84,12 @@ class Stage:
         self.pass_role_denials: list[str] = []
         self.task_files: dict[str, Json] = {}
         self.saved_times: list[int] = []
+        self.saves: list[tuple[int, Callable[[], None]]] = []
         self.keys: list[Key] = []
-        self.quiet = False
+        self.hidden: list[Account] = []
+        self.fresh = False
+        self.tls_role = self.role
+        self.tls_policies: list[Policy] = []
 
     # --- people and changes -----------------------------------------------------------------------------------------
 
@@ -143,6 +148,11 @@ class Stage:
         self.mode = mode if role is self.role else self.mode
 
     mode: Mode = "managed"
+
+    def boundary(self, paper: Paper) -> Policy:
+        """A customer's policy, made at dawn, to be used as a boundary."""
+        caller = self.anyone()
+        return self.iam.create_policy(caller, "ecs-boundary", paper)
 
     def managed(self) -> Policy:
         """AWS's policy for volumes."""
@@ -221,18 +231,36 @@ class Stage:
     def _visitor(self, account: Account) -> Caller:
         return People(self.dice, self.world.partition, account.id, self.dawn - 60).user()
 
+    def save(self, at: int, crews: list[Crew]) -> None:
+        """Somebody saves the state of these tasks: one `DescribeTasks` output, or one event for each task.
+
+        A state saved after the end of the trail carries the evidence further.
+        """
+
+        def act() -> None:
+            tasks = [task for crew in crews for task in crew.tasks]
+            if self.dice.chance(0.6):
+                self.task_files["describe-tasks.json"], latest = describe_tasks(tasks, at, self.dice)
+                self.saved_times.append(latest)
+                return
+            for number, task in enumerate(tasks):
+                self.task_files[f"task-state-change-{number}.json"] = state_change(task, at, self.dice)
+            self.saved_times.append(at)
+
+        self.saves.append((at, act))
+
     # --- common parts of a plot -------------------------------------------------------------------------------------
 
     def past(self) -> None:
         """Healthy tasks of the same role that were gone before the strike."""
         for _ in range(self.dice.randint(1, 2)):
-            launch = self.dawn + self.dice.randint(5, 40) * MINUTE
+            launch = self.dawn + self.dice.randint(11, 40) * MINUTE
             stop = self.dice.randint(launch + 10 * MINUTE, self.strike - 8 * MINUTE)
             self.crew(launch, stop, count=self.dice.randint(1, 2))
 
     def before_strike(self) -> int:
-        """A launch time some while before the strike."""
-        return self.dice.randint(self.dawn + 5 * MINUTE, self.strike - 10 * MINUTE)
+        """A launch time some while before the strike, when the slowest IAM has spread the roles of dawn."""
+        return self.dice.randint(self.dawn + 11 * MINUTE, self.strike - 10 * MINUTE)
 
     def victims(self, *, visible: bool = False, crews: int = 0, keep: bool = False) -> list[Crew]:
         """Tasks that stop soon after the strike."""
@@ -265,6 +293,19 @@ class Stage:
         if self.dice.chance(0.5):
             self.crew(self.before_strike(), place=(role, self.scope))
 
+    def decoys(self, share: float = 0.4) -> None:
+        """Innocent changes of the role within minutes of the strike."""
+        name, near = self.role.name, self.strike - self.dice.randint(40, 400)
+        if self.dice.chance(share):
+            tags = [{"key": "owner", "value": "platform"}]
+            request: Json = {"roleName": name, "tags": tags}
+            self.change(near, lambda who: self.iam.harmless(who, "TagRole", request), harmless=True)
+        if self.dice.chance(share):
+            refused = ("DeleteConflictException", "Cannot delete entity, must detach all policies first.")
+            self.change(
+                near - 30, lambda who: self.iam.refused(who, "DeleteRole", {"roleName": name}, refused), harmless=True
+            )
+
     def mend(self, make: Callable[[Caller], object], *, share: float = 0.6) -> None:
         """Perhaps somebody repairs it, forty minutes or more after the strike."""
         if self.dice.chance(share):
@@ -281,25 +322,42 @@ class Stage:
         self.end = max(self.end, at)
 
     def usual(self, *, visible: bool = False) -> None:
-        """Past, victims, runners, tasks after the repair and a bystander."""
+        """Past, victims, runners, tasks after the repair, a bystander, and changes that only look guilty."""
+        self.decoys()
         self.past()
         self.victims(visible=visible)
         self.runners()
         self.later()
         self.bystander()
+        self.fresh = self.dice.chance(0.2)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def finish(self) -> tuple[list[Json], Truth]:
         """Run the world to the end, add daily noise, cut the evidence; returns its records and the truth."""
+        if self.fresh:
+            # A stop so young that nothing may have come of it yet.
+            self.crew(self.before_strike(), self.end - self.dice.randint(120, 480), visible=True)
+        for at, save in self.saves:
+            if at <= self.end:
+                self.world.at(at, save)
         self.world.run(self.end)
-        if not self.quiet:
-            self._make_noise()
-        start, records = iso(self.evidence_from), self.world.ledger.records
-        # ISO texts of one form sort as their times do.
-        records = [record for record in records if record["eventTime"] >= start]
+        for at, save in self.saves:
+            if at > self.end:
+                save()
+        self._make_noise()
+        start, hidden = iso(self.evidence_from), {account.id for account in self.hidden}
+        records = [
+            record
+            for record in self.world.ledger.records
+            # ISO texts of one form sort as their times do.
+            if record["eventTime"] >= start and record["recipientAccountId"] not in hidden
+        ]
+        roles = [role for account in self.world.accounts for role in account.roles]
+        self.older = [role for role in roles if role.moments and role.moments[0].at < self.evidence_from]
         as_of = max([closing_stamp(self.end), *self.saved_times])
         visible = {record["eventID"] for record in records}
+        self.harmless = [event_id for event_id in self.harmless if event_id in visible]
         truth = Truth(
             self.world, self.fleet.tasks, self.tls.secrets, visible, as_of, self.pass_role_denials, self.harmless,
             self.keys, self.older,

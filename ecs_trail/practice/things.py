@@ -14,6 +14,7 @@ class Key:
 
     arn: str
     usable: bool = True
+    doomed: bool = False
     broken_by: list[str] = field(default_factory=list)
 
 
@@ -82,6 +83,9 @@ class Task:
     volume: Volume | None = None
     token: str = ""
     instance: str = ""
+    zone: str = ""
+    volume_type: str = "gp3"
+    encrypted: bool = False
     started: bool = False
     stopping_at: int | None = None
     failed_at: int | None = None

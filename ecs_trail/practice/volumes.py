@@ -47,6 +47,8 @@ class VolumeWork:
 
     def _provision_once(self, task: Task, session: Session) -> Attempt:
         dice = self.dice
+        if task.volume is not None and task.volume.gone:
+            return self._same_token(task, session)
         if task.volume is None and not self._create(task, session):
             return False
         volume = task.volume
@@ -68,33 +70,35 @@ class VolumeWork:
         volume.attached_at, volume.instance = self.world.now, task.instance
         return True
 
-    def _create(self, task: Task, session: Session) -> bool:
-        dice, world = self.dice, self.world
-        zone = task.scope.region + dice.choice("abc")
+    def _create_request(self, task: Task) -> Json:
         tags = [{"key": key, "value": value} for key, value in task.tags.items()]
-        request: Json = {"size": str(task.size), "zone": zone, "volumeType": dice.choice(("gp3", "gp3", "gp2", "io2"))}
-        request["encrypted"] = task.key is not None or dice.chance(0.5)
+        request: Json = {"size": str(task.size), "zone": task.zone, "volumeType": task.volume_type}
+        request["encrypted"] = task.key is not None or task.encrypted
         if task.key is not None:
             request["kmsKeyId"] = task.key.arn
         request["clientToken"] = task.token
         request["tagSpecificationSet"] = {"items": [{"resourceType": "volume", "tags": tags}]}
-        volume_id = f"vol-0{dice.hex(16)}"
+        return request
+
+    def _create(self, task: Task, session: Session) -> bool:
+        dice, world = self.dice, self.world
+        request, volume_id = self._create_request(task), f"vol-0{dice.hex(16)}"
         response: Json = {
             "requestId": dice.uuid(),
             "volumeId": volume_id,
             "size": str(task.size),
-            "zone": zone,
+            "zone": task.zone,
             "status": "creating",
             "createTime": world.now * 1000 + dice.randrange(1000),
-            "volumeType": request["volumeType"],
+            "volumeType": task.volume_type,
             "iops": 3000,
             "encrypted": request["encrypted"],
-            "tagSet": {"items": tags},
+            "tagSet": {"items": request["tagSpecificationSet"]["items"][0]["tags"]},
             "multiAttachEnabled": False,
         }
         if not self._call(task, session, "CreateVolume", request, response, starting=True):
             return False
-        task.volume = Volume(volume_id, task.size, zone, dict(task.tags), world.now, instance=task.instance)
+        task.volume = Volume(volume_id, task.size, task.zone, dict(task.tags), world.now, instance=task.instance)
         return True
 
     def _key_trouble(self, task: Task, session: Session, volume: Volume) -> bool:
@@ -106,6 +110,16 @@ class VolumeWork:
         text = f"Volume {volume.id} cannot be attached. The encrypted volume was unable to access the KMS key."
         self._error(task, session, "AttachVolume", volume, ("Client.CustomerKeyHasBeenRevoked", text))
         volume.deleted_at, volume.deleted_by = self.world.now, ""
+        return False
+
+    def _same_token(self, task: Task, session: Session) -> bool:
+        """ECS asks again with the token it used before (*ECS Developer Guide*, troubleshooting EBS volumes)."""
+        text = (
+            "The client token you have provided is associated with a resource that is already deleted. "
+            "Please use a different client token."
+        )
+        error = ("Client.IdempotentParameterMismatch", text)
+        self._record(task, session, Call("ec2", "CreateVolume", "", "", self._create_request(task), None, error))
         return False
 
     def _drop_leftover(self, task: Task) -> Process:
@@ -130,7 +144,7 @@ class VolumeWork:
 
     def _teardown(self, task: Task) -> Process:
         pause = self.dice.randint(15, 45)
-        while task.resolved_at is None:
+        while True:
             session = self.agent.session(task.role, SESSION, task.scope)
             if session is None:
                 task.blocks.append(Block(self.world.now, ASSUME_ROLE, recorded=self.agent.record_refused_assume))
@@ -177,11 +191,15 @@ class VolumeWork:
     def _already_gone(self, task: Task, session: Session, volume: Volume) -> bool:
         """Somebody else deleted it: ECS sees 'not found' and is content. The task was free from that deletion on."""
         name = self.dice.choice(("DescribeVolumes", "DeleteVolume"))
-        if not self.world.refusal(task.role, f"ec2:{name}", task.scope):
-            self._error(task, session, name, volume, _not_found(volume))
-            if name == "DeleteVolume":
-                task.stop_signs.append(self.world.now)
         task.resolved_at = volume.deleted_at
+        reason = self.world.refusal(task.role, f"ec2:{name}", task.scope)
+        if reason:
+            # Without the right to look, ECS cannot know that it is done; it gives up some time later.
+            resource = "" if name == "DescribeVolumes" else self._volume_arn(task, volume)
+            text = self.agent.denied_text(session, f"ec2:{name}", resource, reason)
+            self._error(task, session, name, volume, (DENIED, text))
+            return self.dice.chance(0.4)
+        self._error(task, session, name, volume, _not_found(volume))
         return True
 
     def _detach(self, task: Task, session: Session, volume: Volume) -> bool:

@@ -61,6 +61,8 @@ class Role:
     scopes: list[Scope] = field(default_factory=list)
     moments: list[Moment] = field(default_factory=list)
     used: bool = False
+    #: action -> AWS's words for a refusal that no change in any trail explains (a session policy, say)
+    veto: dict[str, str] = field(default_factory=dict)
 
     @property
     def arn(self) -> str:
@@ -95,8 +97,6 @@ class World:
         self.iam_region = "cn-north-1" if partition == "aws-cn" else "us-east-1"
         self.ledger = Ledger(dice, "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com")
         self.accounts: list[Account] = []
-        #: organization unit or root -> control policies attached there
-        self.units: dict[str, dict[str, Policy]] = {}
         self._queue: list[tuple[int, int, Process | Callable[[], object]]] = []
         self._order = 0
         self.blob = "".join(dice.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", k=1200))
@@ -138,6 +138,8 @@ class World:
                 self._note_role(role, event_id)
 
     def _note_role(self, role: Role, event_id: str) -> None:
+        if not role.exists and not role.moments:
+            return
         verdicts = {scope: judge(role, scope) for scope in role.scopes}
         if not role.moments or role.moments[-1].verdicts != verdicts:
             role.moments.append(Moment(self.now, event_id, verdicts))
@@ -159,6 +161,8 @@ def judge(role: Role, scope: Scope) -> Verdicts:
 
 
 def _judge_action(role: Role, scope: Scope, action: str) -> str:
+    if action in role.veto:
+        return role.veto[action]
     for arn, policy in role.account.control.items():
         if _denies(policy.paper, action, scope):
             return f"with an explicit deny in a service control policy: {arn}"

@@ -1,0 +1,137 @@
+"""Kinds with another end: errors that heal, volumes deleted by people, volumes meant to stay, and TLS."""
+
+from functools import partial
+
+from ecs_trail.practice.iam import aws_managed
+from ecs_trail.practice.papers import managed_tls, trust, without
+from ecs_trail.practice.stage import HOUR, MINUTE, Crew, Stage
+from ecs_trail.practice.things import Secret
+from ecs_trail.practice.tls import ROTATION
+
+
+def _hiccups(stage: Stage, crews: list[Crew], troubles: tuple[tuple[str, str, str], ...]) -> None:
+    def act() -> None:
+        for crew in crews:
+            for task in crew.tasks:
+                task.hiccups = stage.dice.sample(troubles, stage.dice.randint(1, min(2, len(troubles))))
+
+    stage.world.at(stage.strike, act)
+
+
+def volume_in_use_heals(stage: Stage) -> None:
+    """The volume is still in use or in a wrong state at first; ECS tries again and succeeds."""
+    stage.cast()
+    stage.decoys()
+    stage.past()
+    crews = stage.victims()
+    in_use = ("DeleteVolume", "Client.VolumeInUse", "Volume is currently attached to an instance")
+    state = ("DetachVolume", "Client.IncorrectState", "Volume is in the 'busy' state.")
+    deleting = ("DeleteVolume", "Client.IncorrectState", "The volume is in an incorrect state for this operation.")
+    _hiccups(stage, crews, (in_use, state, deleting))
+    stage.runners()
+    stage.bystander()
+
+
+def throttled_heals(stage: Stage) -> None:
+    """ECS is throttled at first."""
+    stage.cast()
+    stage.decoys()
+    stage.past()
+    crews = stage.victims()
+    code, text = "Client.RequestLimitExceeded", "Request limit exceeded."
+    _hiccups(stage, crews, tuple((name, code, text) for name in ("DeleteVolume", "DetachVolume", "DescribeVolumes")))
+    stage.runners()
+    stage.bystander()
+
+
+def deleted_by_person(stage: Stage) -> None:
+    """The cleanup is blocked, and a person deletes some of the volumes by hand."""
+    dice, fleet = stage.dice, stage.fleet
+    stage.cast()
+    stage.change(stage.strike, stage.revoke)
+    stage.decoys()
+    stage.past()
+    crews = stage.victims()
+    stage.runners()
+    stage.bystander()
+    person = stage.people.person()
+    share = dice.choice((1.0, 0.5))
+
+    def act() -> None:
+        for task in [task for crew in crews for task in crew.tasks]:
+            if task.stopping and dice.chance(share):
+                if task.volume is not None and task.volume.detached_at is None:
+                    fleet.detach_by_hand(person, task)
+                at = stage.world.now + dice.randint(3, 120)
+                stage.world.at(at, partial(fleet.delete_by_hand, person, task))
+
+    stage.world.at(stage.strike + dice.randint(20, 33) * MINUTE, act)
+
+
+def kept_by_design(stage: Stage) -> None:
+    """Volumes of some tasks are meant to stay: without `ec2:DeleteVolume` these tasks stop, the others hang."""
+    dice = stage.dice
+    stage.cast("inline")
+    paper = without(dice, frozenset({"ec2:DeleteVolume"}))
+    stage.change(stage.strike, lambda who: stage.iam.put_inline(who, stage.role, stage.inline_name, paper))
+    stage.mend(stage.grant, share=0.4)
+    stage.decoys()
+    stage.past()
+    stage.victims(crews=dice.randint(1, 2), keep=True)
+    if dice.chance(0.7):
+        stage.victims(crews=1)
+    stage.crew(stage.before_strike(), keep=True)
+    stage.runners()
+    stage.bystander()
+
+
+def tls_lifecycle_healthy(stage: Stage) -> None:
+    """Service Connect TLS as it should be: issue, rotation, deletion with the service."""
+    _tls(stage)
+    if stage.dice.chance(0.5):
+        end = stage.strike - stage.dice.randint(2, 10) * HOUR
+        stage.world.at(end, lambda: stage.tls.delete_service(stage.anyone(), stage.tls.secrets[0]))
+
+
+def tls_policy_detached(stage: Stage) -> None:
+    """The TLS policy is detached; days later the next rotation fails."""
+    dice = stage.dice
+    _tls(stage)
+    role = stage.tls_role
+    policy = next(iter(stage.tls_policies))
+    at = stage.dawn + dice.randint(20, 110) * HOUR
+    stage.change(at, lambda who: stage.iam.detach(who, role, policy))
+    if dice.chance(0.5):
+        back = stage.dawn + ROTATION + dice.randint(2, 5) * HOUR
+        stage.change(back, lambda who: stage.iam.attach(who, role, policy))
+        stage.reach(back + 6 * HOUR)
+
+
+def _tls(stage: Stage) -> None:
+    """A TLS role with one or two services; the evidence spans the first rotation."""
+    dice, tls = stage.dice, stage.tls
+    stage.strike = stage.dawn + ROTATION + dice.randint(2, 20) * HOUR
+    stage.reach(stage.strike + 8 * HOUR)
+    stage.cast()
+    role = stage.tls_role = stage.iam.new_role("ecsServiceConnectTls", dice.choice(("/", "/mesh/")))
+    role.scopes = [stage.scope]
+    name = "AmazonECSInfrastructureRolePolicyForServiceConnectTransportLayerSecurity"
+    policy = aws_managed(stage.world, name, managed_tls())
+    stage.tls_policies.append(policy)
+    who = stage.anyone()
+    authority: list[str] = []
+
+    def begin() -> None:
+        stage.iam.create_role(who, role, trust(dice))
+        stage.iam.attach(who, role, policy)
+        authority.append(tls.authority(who, stage.home.id, stage.scope))
+
+    stage.world.at(stage.dawn + 50, begin)
+
+    def serve(name: str) -> Secret:
+        return tls.create_service(who, role, stage.scope, name, authority[0])
+
+    for number in range(dice.randint(1, 2)):
+        stage.world.at(stage.dawn + (10 + 7 * number) * MINUTE, partial(serve, f"gateway-{number}"))
+    stage.past()
+    stage.runners()

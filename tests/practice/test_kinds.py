@@ -1,0 +1,368 @@
+"""Every kind, several seeds: well-formed records, an answer that speaks of them, and the plot the kind promises."""
+
+import gzip
+import json
+import re
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ecs_trail.errors import UsageError
+from ecs_trail.practice import incident, kinds, run, write, write_answer
+from ecs_trail.practice.__main__ import main
+from ecs_trail.vocabulary import FindingKind, Phase, Purpose, TaskState, TlsState
+
+SEEDS = range(6)
+REQUIRED = {
+    "eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress",
+    "userAgent", "requestParameters", "responseElements", "requestID", "eventID", "readOnly", "eventType", "managementEvent",
+    "recipientAccountId", "eventCategory",
+}  # fmt: skip
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+KEY = re.compile(
+    r"AWSLogs/(\d{12})/CloudTrail/([a-z]+-[a-z]+-\d)/(\d{4})/(\d\d)/(\d\d)/"
+    r"\1_CloudTrail_\2_\3\4\5T(\d\d)(\d\d)Z_[A-Za-z0-9]{16}\.json\.gz"
+)
+#: Kind -> names of the events that may be blamed for a stuck or failed task; an empty set: nothing may be blamed.
+BLAMED = {
+    "managed_detached": {"DetachRolePolicy"},
+    "inline_deleted": {"DeleteRolePolicy"},
+    "inline_narrowed": {"PutRolePolicy"},
+    "inline_explicit_deny": {"PutRolePolicy"},
+    "customer_version_created": {"CreatePolicyVersion"},
+    "default_version_set_back": {"SetDefaultPolicyVersion"},
+    "customer_policy_deleted": {"DetachRolePolicy"},
+    "describe_only_lost": {"PutRolePolicy"},
+    "boundary_put": {"PutRolePermissionsBoundary"},
+    "boundary_version_changed": {"CreatePolicyVersion"},
+    "creation_rights_lost": {"PutRolePolicy"},
+    "failed_to_start": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "two_policies_same_action": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "partial_repair": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "loss_in_stop_second": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "old_wording": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "china_partition": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "two_outages_one_task": {"DetachRolePolicy", "DeleteRolePolicy", "PutRolePolicy"},
+    "older_role": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "role_deleted": {"DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"},
+    "role_deleted_silent": {"DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"},
+    "role_recreated_with_policies": {"DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"},
+    "role_recreated_without_policies": {"DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"},
+    "trust_emptied": {"UpdateAssumeRolePolicy"},
+    "trust_other_service": {"UpdateAssumeRolePolicy"},
+    "trust_deny": {"UpdateAssumeRolePolicy"},
+    "trust_condition": {"UpdateAssumeRolePolicy"},
+    "assume_role_denied_recorded": {"UpdateAssumeRolePolicy"},
+    "session_held_finishes": {"UpdateAssumeRolePolicy"},
+    "scp_attached": {"AttachPolicy", "UpdatePolicy"},
+    "account_moved": {"MoveAccount"},
+    "reserved_tags_removed": {"DeleteTags", "CreateTags"},
+    "kms_key_disabled": {"DisableKey"},
+    "kms_key_deletion": {"ScheduleKeyDeletion"},
+    "kms_key_policy": {"PutKeyPolicy"},
+    "minimal_teardown_kept": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "deleted_by_person": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "kept_by_design": {"PutRolePolicy"},
+    "two_regions_clusters": {"PutRolePolicy"},
+}
+#: Kinds in which no task may be blocked.
+UNHURT = {
+    "creation_rights_lost", "failed_to_start", "at_risk_running", "older_role_no_denials", "kms_key_disabled",
+    "kms_key_deletion", "kms_key_policy", "pass_role_denied", "swap_new_first", "superset", "minimal_teardown_kept",
+    "trust_gains_principal", "failed_change", "lookalike_role", "same_name_other_account", "deny_other_region",
+    "repaired_before_stop", "loss_after_all_stopped", "success_within_grace", "tags_and_description",
+    "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "tls_policy_detached",
+}  # fmt: skip
+UNEXPLAINED = {"scp_unseen", "denied_no_change"}
+#: Kinds that must name changes which only look guilty.
+INNOCENT = {
+    "customer_policy_deleted", "two_policies_same_action", "denied_no_change", "swap_new_first", "superset",
+    "minimal_teardown_kept", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
+    "tags_and_description",
+}  # fmt: skip
+HURT_STATES = {"stuck", "recovered"}
+
+
+def when(text):
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return {(kind, seed): incident(kind, seed) for kind in kinds() for seed in SEEDS}
+
+
+def of_kind(made, kind):
+    return [made[kind, seed] for seed in SEEDS]
+
+
+def all_kinds(test):
+    return pytest.mark.parametrize("kind", kinds())(test)
+
+
+def hurt(item):
+    return {arn for arn, row in item.answer["tasks"].items() if row["state"] in HURT_STATES}
+
+
+@all_kinds
+def test_records_are_well_formed(made, kind):
+    for item in of_kind(made, kind):
+        ids = [record["eventID"] for record in item.records]
+        assert len(ids) == len(set(ids))
+        for record in item.records:
+            assert set(record) >= REQUIRED
+            assert UUID.fullmatch(record["eventID"])
+            assert when(record["eventTime"]) < when(item.answer["as_of"])
+            assert re.fullmatch(r"\d{12}", record["recipientAccountId"])
+            if "errorCode" in record:
+                assert record["responseElements"] is None
+                assert len(record["errorMessage"]) <= 1024
+        json.dumps(item.records)
+
+
+@all_kinds
+def test_records_come_unordered(made, kind):
+    assert any(
+        [r["eventTime"] for r in item.records] != sorted(r["eventTime"] for r in item.records)
+        for item in of_kind(made, kind)
+    )
+
+
+@all_kinds
+def test_ecs_sessions_look_like_a_service(made, kind):
+    for item in of_kind(made, kind):
+        acting = [r for r in item.records if r["userIdentity"].get("arn", "").endswith("/ECSTaskVolumesForEBS")]
+        assert acting
+        for record in acting:
+            identity = record["userIdentity"]
+            assert "accessKeyId" not in identity
+            assert "tlsDetails" not in record
+            assert record["sourceIPAddress"] == record["userAgent"] == identity["invokedBy"]
+
+
+@all_kinds
+def test_answer_speaks_of_the_records(made, kind):
+    for item in of_kind(made, kind):
+        answer, ids = item.answer, {record["eventID"] for record in item.records}
+        rows = [*answer["tasks"].values(), *answer["outages"], *answer["findings"], *answer["tls"].values()]
+        named = {event_id for row in rows for event_id in row["cause_event_ids"]}
+        restored = {event_id for row in answer["outages"] for event_id in row["restore_event_ids"]}
+        assert named | restored | set(answer["pass_role_denials"]) <= ids
+        assert set(answer["harmless_event_ids"]) <= ids
+        assert list(item.harmless_event_ids) == answer["harmless_event_ids"]
+        assert not named & set(answer["harmless_event_ids"])
+        text = json.dumps(item.records)
+        assert all(volume_id in text for volume_id in answer["volumes"])
+        assert all(arn in text or item.task_files for arn in answer["tasks"])
+
+
+@all_kinds
+def test_answer_uses_the_words_of_the_contract(made, kind):
+    for item in of_kind(made, kind):
+        answer = item.answer
+        assert answer["schema"] == "ecs-trail/answer/1"
+        assert {row["state"] for row in answer["tasks"].values()} <= set(TaskState)
+        assert {row["state"] for row in answer["tls"].values()} <= set(TlsState)
+        assert {row["kind"] for row in answer["findings"]} <= set(FindingKind)
+        assert {row["purpose"] for row in answer["outages"]} <= set(Purpose)
+        assert {row["phase"] for row in answer["outages"]} <= set(Phase)
+        starts = {(row["role_arn"], row["purpose"], row["phase"], row["start"]) for row in answer["outages"]}
+        for row in answer["tasks"].values():
+            if row["outage"]:
+                assert tuple(row["outage"].values()) in starts
+            assert not (row["at_risk"] and row["state"] != "running")
+        assert json.loads(json.dumps(answer)) == answer
+
+
+@all_kinds
+def test_only_applied_changes_are_causes_and_come_before_the_harm(made, kind):
+    for item in of_kind(made, kind):
+        records = {record["eventID"]: record for record in item.records}
+        refused = defaultdict(list)
+        for record in item.records:
+            if record.get("errorCode") == "Client.UnauthorizedOperation":
+                text = json.dumps(record["requestParameters"])
+                for volume_id in re.findall(r"vol-0[0-9a-f]{16}", text):
+                    refused[volume_id].append(record["eventTime"])
+        for row in item.answer["tasks"].values():
+            causes = [records[event_id] for event_id in row["cause_event_ids"]]
+            assert all("errorCode" not in cause for cause in causes)
+            times = [cause["eventTime"] for cause in causes]
+            assert times == sorted(times)
+            if times and row["state"] in HURT_STATES:
+                harm = [time for volume_id in row["volume_ids"] for time in refused[volume_id]]
+                assert all(times[0] <= time for time in harm)
+                assert harm or row["stop_started_at"] >= times[0]
+            if row["resolved_at"]:
+                assert row["stop_started_at"] <= row["resolved_at"] <= item.answer["as_of"]
+
+
+@all_kinds
+def test_blamed_events_are_those_of_the_kind(made, kind):
+    blamed, seen = BLAMED.get(kind, set()), set()
+    for item in of_kind(made, kind):
+        names = {record["eventID"]: record["eventName"] for record in item.records}
+        seen |= {names[event_id] for row in item.answer["tasks"].values() for event_id in row["cause_event_ids"]}
+    assert seen <= blamed
+    assert bool(seen) == bool(blamed)
+
+
+@all_kinds
+def test_who_is_hurt(made, kind):
+    items = of_kind(made, kind)
+    for item in items:
+        if kind in UNHURT:
+            assert not hurt(item)
+        elif kind not in {"session_held_finishes", "kept_by_design"}:
+            assert hurt(item)
+        for arn in hurt(item):
+            assert bool(item.answer["tasks"][arn]["cause_event_ids"]) == (kind not in UNEXPLAINED)
+        if kind in UNEXPLAINED:
+            assert item.answer["outages"] == []
+            assert not any(row["at_risk"] for row in item.answer["tasks"].values())
+    if kind in INNOCENT:
+        assert all(item.harmless_event_ids for item in items)
+
+
+@all_kinds
+def test_stuck_tasks_findings_partition_the_hurt(made, kind):
+    for item in of_kind(made, kind):
+        listed = [arn for row in item.answer["findings"] if row["kind"] == "stuck_tasks" for arn in row["task_arns"]]
+        assert sorted(listed) == sorted(hurt(item))
+        failed = {arn for arn, row in item.answer["tasks"].items() if row["state"] == "failed_to_start"}
+        blocked = [row for row in item.answer["findings"] if row["kind"] == "provisioning_blocked"]
+        assert {arn for row in blocked for arn in row["task_arns"]} == failed
+
+
+@all_kinds
+def test_same_seed_same_incident(made, kind):
+    again = incident(kind, 3)
+    assert again == made[kind, 3]
+    assert again.records != made[kind, 4].records
+
+
+def test_healthy_tasks_are_everywhere(made):
+    for item in made.values():
+        states = [row["state"] for row in item.answer["tasks"].values()]
+        assert "stopped" in states
+
+
+def test_two_outages_name_both_changes(made):
+    rows = [row for item in of_kind(made, "two_outages_one_task") for row in item.answer["tasks"].values()]
+    assert {len(row["cause_event_ids"]) for row in rows if row["state"] in HURT_STATES} == {2}
+
+
+def test_role_deleted_names_detach_then_delete(made):
+    for item in of_kind(made, "role_deleted"):
+        names = {record["eventID"]: record["eventName"] for record in item.records}
+        for arn in hurt(item):
+            first, second = (names[event_id] for event_id in item.answer["tasks"][arn]["cause_event_ids"])
+            assert first in {"DetachRolePolicy", "DeleteRolePolicy"}
+            assert second == "DeleteRole"
+
+
+def test_silent_role_leaves_no_denied_call_and_a_saved_state(made):
+    for item in of_kind(made, "role_deleted_silent"):
+        assert item.task_files
+        assert not any(record.get("errorCode") == "Client.UnauthorizedOperation" for record in item.records)
+
+
+def test_tags_hurt_single_volumes_without_an_outage(made):
+    for item in of_kind(made, "reserved_tags_removed"):
+        assert item.answer["outages"] == []
+        assert all(item.answer["tasks"][arn]["outage"] is None for arn in hurt(item))
+
+
+def test_china_speaks_china(made):
+    for item in of_kind(made, "china_partition"):
+        assert {record["awsRegion"] for record in item.records} <= {"cn-north-1", "cn-northwest-1"}
+        assert all(arn.startswith("arn:aws-cn:ecs:cn-") for arn in item.answer["tasks"])
+
+
+def test_pass_role_denials_are_launches(made):
+    for item in of_kind(made, "pass_role_denied"):
+        records = {record["eventID"]: record for record in item.records}
+        assert item.answer["pass_role_denials"]
+        for event_id in item.answer["pass_role_denials"]:
+            assert "iam:PassRole" in records[event_id]["errorMessage"]
+
+
+def test_tls_states(made):
+    healthy = {row["state"] for item in of_kind(made, "tls_lifecycle_healthy") for row in item.answer["tls"].values()}
+    broken = {row["state"] for item in of_kind(made, "tls_policy_detached") for row in item.answer["tls"].values()}
+    assert healthy == {"healthy", "deleted"}
+    assert broken == {"blocked", "recovered"}
+
+
+def test_some_outages_are_only_possible(made):
+    for item in of_kind(made, "older_role_no_denials"):
+        assert all(row["maybe"] for row in item.answer["outages"])
+        assert item.answer["outages"]
+
+
+# --- delivery ---------------------------------------------------------------------------------------------------
+
+
+def delivered(folder):
+    for path in sorted(folder.rglob("*.json.gz")):
+        match = KEY.fullmatch(path.relative_to(folder).as_posix())
+        assert match, path
+        account, region, *digits = match.groups()
+        stamp = datetime(*map(int, digits), tzinfo=UTC)
+        for record in json.loads(gzip.decompress(path.read_bytes()))["Records"]:
+            assert (record["recipientAccountId"], record["awsRegion"]) == (account, region)
+            yield stamp, record
+
+
+@all_kinds
+def test_written_evidence_holds_all_and_not_the_answer(made, kind, tmp_path):
+    item = made[kind, 1]
+    write(item, tmp_path / "evidence")
+    write_answer(item, tmp_path / "known" / "answer.json")
+    rows = list(delivered(tmp_path / "evidence"))
+    assert {record["eventID"] for _, record in rows} == {record["eventID"] for record in item.records}
+    files = [path for path in (tmp_path / "evidence").rglob("*") if path.is_file()]
+    assert not any("answer" in path.name for path in files)
+    assert not any(b"ecs-trail/answer" in path.read_bytes() for path in files)
+    saved = [json.loads(path.read_text())["time"] for path in files if path.name.startswith("task-state-change")]
+    newest = max([*(stamp for stamp, _ in rows), *map(when, saved)])
+    assert item.answer["as_of"] == newest.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert json.loads((tmp_path / "known" / "answer.json").read_text()) == item.answer
+
+
+def test_delivery_is_late_doubled_and_mixed_as_asked(made, tmp_path):
+    item = made["managed_detached", 2]
+    write(item, tmp_path / "wild")
+    write(item, tmp_path / "tame", late=False, duplicated=False, shuffled=False)
+    wild, tame = list(delivered(tmp_path / "wild")), list(delivered(tmp_path / "tame"))
+    assert len(tame) == len(item.records) < len(wild)
+    delays = [stamp - when(record["eventTime"]) for stamp, record in tame]
+    assert timedelta(0) < min(delays)
+    assert max(delays) <= timedelta(minutes=10)
+    assert max(stamp - when(record["eventTime"]) for stamp, record in wild) > timedelta(minutes=10)
+
+
+def test_writing_twice_gives_the_same_bytes(made, tmp_path):
+    for name in ("one", "two"):
+        write(made["scp_attached", 0], tmp_path / name)
+    one, two = (
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*.gz")}
+        for name in ("one", "two")
+    )
+    assert one == two
+
+
+def test_run_and_command_line(tmp_path, capsys):
+    assert run(5, "role_deleted", tmp_path / "a") == incident("role_deleted", 5)
+    assert main(["--seed", "5", "--kind", "role_deleted", "--output", str(tmp_path / "b")]) == 0
+    assert "Terraform order" in capsys.readouterr().out
+    assert (tmp_path / "a" / "answer.json").read_text() == (tmp_path / "b" / "answer.json").read_text()
+    assert not list((tmp_path / "b" / "evidence").rglob("answer*"))
+    assert main(["--kind", "no_such", "--output", str(tmp_path / "c")]) == 2
+    assert "no kind" in capsys.readouterr().err
+
+
+def test_unknown_kind_is_refused():
+    with pytest.raises(UsageError, match="no kind of practice"):
+        incident("no_such", 1)
