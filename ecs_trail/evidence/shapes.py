@@ -57,6 +57,11 @@ class Haul:
         """Keep one record."""
         self.records.append(Found(text, self.source, len(self.records), is_rebuilt))
 
+    def take_tasks(self, text: bytes) -> None:
+        """Keep one saved task state; its file counts as left out unless it holds records too."""
+        self.task_texts.append(TaskText(text, self.source))
+        self.left_out["task_state"] += 1
+
 
 def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
     """Find every record inside one JSON value and add it to the haul, in order."""
@@ -69,6 +74,9 @@ def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
         items = _items(value)
         if not items:
             haul.left_out["empty"] += 1
+        if _are_tasks(items):  # `describe-tasks --query tasks`: one answer, so one moment
+            haul.take_tasks(value)
+            return
         for item in items:
             gather(item, haul, depth + 1)
     elif first == b'"' and depth:
@@ -89,8 +97,7 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
     if kind is not None:
         haul.left_out[kind] += 1
     elif _is_task_state(fields):
-        haul.task_texts.append(TaskText(value, haul.source))
-        haul.left_out["task_state"] += 1
+        haul.take_tasks(value)
     elif _gather_lookup_item(fields, haul, depth):
         return
     elif is_record(fields):
@@ -152,12 +159,20 @@ def _kind_of_envelope(fields: Fields) -> str | None:
 def _is_task_state(fields: Fields) -> bool:
     if _word(fields, "detail-type") == _TASK_CHANGE:
         return "detail" in fields
-    if "taskArn" in fields and "lastStatus" in fields:
+    if _is_task(fields):
         return True
     if "tasks" not in fields or not fields.keys() <= {"tasks", "failures", "ResponseMetadata", "nextToken"}:
         return False
     tasks = _items(bytes(fields["tasks"]))
     return all("taskArn" in (_fields(task) or {}) for task in tasks)
+
+
+def _is_task(fields: Fields) -> bool:
+    return "taskArn" in fields and "lastStatus" in fields
+
+
+def _are_tasks(items: list[bytes]) -> bool:
+    return bool(items) and all(b'"taskArn"' in item and _is_task(_fields(item) or {}) for item in items)
 
 
 def _gather_lookup_item(fields: Fields, haul: Haul, depth: int) -> bool:

@@ -52,8 +52,7 @@ TASK_STATES: Final = FrameSpec(
 _EBS: Final = "amazonelasticblockstorage"
 _EBS_DETAILS: Final = frozenset({"volumeId", "volumeName", "deleteOnTermination"})
 _TIMES: Final = ("createdAt", "startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt")
-#: Every time a described task may carry; the latest of them is the moment the answer is known to be true at.
-_ALL_TIMES: Final = (*_TIMES, "connectivityAt", "pullStartedAt", "pullStoppedAt", "updatedAt")
+_MAX_DEPTH: Final = 8
 
 
 def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
@@ -72,14 +71,15 @@ def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
                 hint="save them with: aws ecs describe-tasks --cluster CLUSTER --tasks TASK ... > tasks.json",
             ) from error
         contents = unwrap(data, path.as_posix())
-        if not contents.task_texts and not contents.problems:
+        if not contents.task_texts:
+            trouble = "".join(f" {problem.detail}" for problem in contents.problems[:1])
             raise UsageError(
-                f"'{path}' holds no saved task state.",
+                f"'{path}' holds no saved task state.{trouble}",
                 hint="expected is the output of aws ecs describe-tasks, or ECS Task State Change events.",
             )
-        found, trouble = task_rows(contents.task_texts)
+        found, more = task_rows(contents.task_texts)
         rows.extend(found)
-        problems.extend([*contents.problems, *trouble])
+        problems.extend([*contents.problems, *more])
     return rows, problems
 
 
@@ -98,12 +98,13 @@ def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
 
 
 def _rows_of(value: Any, source: str) -> list[Row]:
+    if isinstance(value, list):
+        value = {"tasks": value}
     if not isinstance(value, dict):
         return []
     detail = value.get("detail")
     if isinstance(detail, dict):
-        seen = moment_of(value.get("time")) or moment_of(detail.get("updatedAt"))
-        return _task(detail, seen or _latest([detail]), source)
+        return _task(detail, moment_of(value.get("time")) or _latest(detail), source)
     listed = value.get("tasks")
     tasks = [task for task in listed if isinstance(task, dict)] if isinstance(listed, list) else [value]
     seen = _latest(tasks)
@@ -171,10 +172,18 @@ def _details(attachment: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _latest(tasks: Iterable[Mapping[str, Any]]) -> datetime | None:
-    """The latest moment inside some tasks, containers' and managed agents' excepted: those carry none of their own."""
-    moments = [moment for task in tasks for name in _ALL_TIMES if (moment := moment_of(task.get(name))) is not None]
-    return max(moments, default=None)
+def _latest(value: object, depth: int = 0) -> datetime | None:
+    """The latest moment inside a described state: fields named `...At`, also those of containers and agents."""
+    if depth > _MAX_DEPTH:
+        return None
+    moments: list[datetime | None] = []
+    if isinstance(value, list):
+        moments = [_latest(item, depth + 1) for item in value]
+    elif isinstance(value, dict):
+        moments = [
+            moment_of(inner) if name.endswith("At") else _latest(inner, depth + 1) for name, inner in value.items()
+        ]
+    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
