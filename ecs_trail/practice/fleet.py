@@ -4,6 +4,8 @@ Shapes: *Amazon ECS API Reference* (RunTask, StopTask, CreateService, UpdateServ
 Reference* (read on 2026-11-24). A launch by the service scheduler leaves no RunTask record.
 """
 
+from typing import Final
+
 from ecs_trail.practice.dice import clock_text
 from ecs_trail.practice.papers import Scope
 from ecs_trail.practice.records import Call, Caller, Json, done
@@ -11,6 +13,8 @@ from ecs_trail.practice.things import Key, Service, Task
 from ecs_trail.practice.volumes import VolumeWork
 from ecs_trail.practice.world import Role, World
 from ecs_trail.vocabulary import TAG_CREATED, TAG_MANAGED
+
+_SIZES: Final = (5, 10, 10, 20, 50, 100, 250)
 
 
 class Fleet:
@@ -32,7 +36,7 @@ class Fleet:
         """A task that is about to start."""
         dice, account = self.dice, role.account.id
         arn = f"arn:{self.world.partition}:ecs:{scope.region}:{account}:task/{scope.cluster}/{dice.hex(32)}"
-        size = dice.choice((5, 10, 10, 20, 50, 100, 250))
+        size = service.size if service is not None else dice.choice(_SIZES)
         task = Task(arn, role, scope, service, size, keep, key, dice.chance(0.5), self.world.now)
         task.token, task.instance = dice.uuid(), f"i-0{dice.hex(16)}"
         task.zone, task.volume_type = scope.region + dice.choice("abc"), dice.choice(("gp3", "gp3", "gp2", "io2"))
@@ -64,7 +68,7 @@ class Fleet:
         name = self.dice.choice(("RunTask", "RunTask", "CreateService"))
         request = self._run_request(role, scope, count=1, keep=False, size=10)
         if name == "CreateService":
-            request = self._service_request("api", role, scope, count=2, tagged=True)
+            request = self._service_request(Service("api", role, scope, tagged=True), count=2)
         text = (
             f"User: {caller.arn} is not authorized to perform: iam:PassRole on resource: {role.arn} "
             "because no identity-based policy allows the iam:PassRole action"
@@ -77,9 +81,9 @@ class Fleet:
         self, caller: Caller, role: Role, scope: Scope, *, name: str, count: int, tagged: bool = True
     ) -> Service:
         """`CreateService`; its scheduler then launches the tasks on its own."""
-        service = Service(name, role, scope, tagged)
+        service = Service(name, role, scope, tagged, self.dice.choice(_SIZES))
         self.services.append(service)
-        request = self._service_request(name, role, scope, count=count, tagged=tagged)
+        request = self._service_request(service, count=count)
         self._ecs(caller, "CreateService", (role, scope), request, {"service": self._service_shown(service, count)})
         for _ in range(count):
             self.world.at(self.world.now + self.dice.randint(4, 40), lambda: self.start_service_task(service))
@@ -237,16 +241,17 @@ class Fleet:
             "volumeConfigurations": [{"name": "data", "managedEBSVolume": volume}],
         }
 
-    def _service_request(self, name: str, role: Role, scope: Scope, *, count: int, tagged: bool) -> Json:
+    def _service_request(self, service: Service, *, count: int) -> Json:
+        volume = self._volume_configuration(service.role, service.size)
         request: Json = {
-            "cluster": scope.cluster,
-            "serviceName": name,
-            "taskDefinition": f"{name}:{self.dice.randint(1, 90)}",
+            "cluster": service.scope.cluster,
+            "serviceName": service.name,
+            "taskDefinition": f"{service.name}:{self.dice.randint(1, 90)}",
             "desiredCount": count,
             "launchType": self.dice.choice(("FARGATE", "EC2")),
-            "volumeConfigurations": [{"name": "data", "managedEBSVolume": self._volume_configuration(role, 20)}],
+            "volumeConfigurations": [{"name": "data", "managedEBSVolume": volume}],
         }
-        if tagged:
+        if service.tagged:
             request["enableECSManagedTags"] = True
         return request
 

@@ -26,6 +26,7 @@ class Service:
     role: Role
     scope: Scope
     tagged: bool
+    size: int = 20
     tasks: list["Task"] = field(default_factory=list)
     gone: bool = False
 

@@ -16,8 +16,8 @@ from ecs_trail.vocabulary import FindingKind, Phase, Purpose, TaskState, TlsStat
 SEEDS = range(6)
 REQUIRED = {
     "eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress",
-    "userAgent", "requestParameters", "responseElements", "requestID", "eventID", "readOnly", "eventType", "managementEvent",
-    "recipientAccountId", "eventCategory",
+    "userAgent", "requestParameters", "responseElements", "requestID", "eventID", "readOnly", "eventType",
+    "managementEvent", "recipientAccountId", "eventCategory",
 }  # fmt: skip
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 KEY = re.compile(
