@@ -52,7 +52,7 @@ def fits(loss: Row, life: Row) -> bool:
 
 def resolved_at(case: Case) -> datetime | None:
     """When the task was cleaned up: every volume gone, or detached where it is kept; else when ECS said it stopped."""
-    done = [
+    done: list[datetime | None] = [
         volume["gone_at"] or (volume["detached_at"] if case.life["kept_by_design"] else None) for volume in case.volumes
     ]
     times = [moment for moment in done if moment is not None]
@@ -184,9 +184,8 @@ def _silent(
 
 
 def _open(case: Case, loss: Row) -> bool:
-    return loss["lost_at"] <= case.as_of and (
-        loss["regained_at"] is None or loss["regained_at"] > case.life["stop_started_at"]
-    )
+    still = loss["regained_at"] is None or loss["regained_at"] > case.life["stop_started_at"]
+    return bool(loss["lost_at"] <= case.as_of and still)
 
 
 def _status_says_refused(case: Case) -> list[datetime]:

@@ -57,7 +57,7 @@ def links(
 ) -> pd.DataFrame:
     """Judge every task, as `TASKS`, by ARN.
 
-    `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs` and `key_outages`. `as_of` is aware UTC.
+    `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs` and `key_outages`; `as_of` is UTC.
     """
     volumes, calls = _grouped(frames["volumes"]), _grouped(frames["volume_calls"])
     losses: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)

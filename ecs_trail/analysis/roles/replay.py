@@ -19,7 +19,10 @@ from ecs_trail.vocabulary import IAM_POLICY_WRITES
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A role state with its policies opened: all that a verdict needs. Equal materials give equal verdicts."""
+    """A role state with its policies opened: all that a verdict needs. Equal materials give equal verdicts.
+
+    `versions` names the default version of each customer managed policy on the role, where it is known.
+    """
 
     state: RoleState
     trust: Policy | None
@@ -28,6 +31,7 @@ class Material:
     boundary: Policy | None
     boundary_opaque: bool
     limits: Limits
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,11 @@ class _Replay:
             boundary=boundary,
             boundary_opaque=bool(state.boundary) and boundary is None,
             limits=self._organization.limits(key[0]),
+            versions=tuple(
+                (arn, version)
+                for arn in sorted({*state.attached, *filter(None, (state.boundary,))})
+                if (version := self._policies.default_version(arn)) is not None
+            ),
         )
 
     def _open(self, arn: str, when: datetime | None) -> Policy | None:

@@ -44,6 +44,7 @@ class Snapshot:
     boundary: str
     role_id: str
     documents: tuple[tuple[str, str, str, bool], ...] = ()
+    role_arn: str = ""
 
     @property
     def state(self) -> RoleState:

@@ -41,11 +41,15 @@ ROLE_CHANGES: Final = FrameSpec(
         "account": TEXT,
         "policy": TEXT,
         "document": TEXT,
+        "target": TEXT,
+        "moved_from": TEXT,
+        "moved_to": TEXT,
     },
 )
 ROLE_STATES: Final = FrameSpec(
     name="role_states",
-    doc="One row per role and span in which it stayed the same; `since` is null for the start of the evidence.",
+    doc="One row per role and span in which it stayed the same; `since` is null for the start of the evidence. "
+    "`documents` (inline policies) and `versions` (defaults of customer managed policies) are JSON objects by name.",
     key=("role_arn", "since", "event_id"),
     columns={
         "role_arn": TEXT,
@@ -58,6 +62,8 @@ ROLE_STATES: Final = FrameSpec(
         "inline": TEXTS,
         "boundary": TEXT,
         "complete": FLAG,
+        "documents": TEXT,
+        "versions": TEXT,
     },
 )
 ROLES: Final = FrameSpec(
@@ -197,6 +203,9 @@ def _judged(
         "account": change.account,
         "policy": change.policy_arn or change.policy_name or change.boundary or None,
         "document": change.document or None,
+        "target": change.target_id or None,
+        "moved_from": change.moved_from or None,
+        "moved_to": change.boundary if change.event_name == "MoveAccount" else None,
     }
 
 
@@ -238,6 +247,8 @@ def role_states(history: RoleHistory) -> pd.DataFrame:
                     "inline": [name for name, _ in state.inline],
                     "boundary": state.boundary or None,
                     "complete": state.complete,
+                    "documents": msgspec.json.encode(dict(state.inline)).decode(),
+                    "versions": msgspec.json.encode(dict(moment.material.versions)).decode(),
                 }
             )
     return ROLE_STATES.frame(found)
@@ -373,3 +384,39 @@ def _needed(history: RoleHistory, key: RoleKey, region: str | None, action: str)
                 "since": moment.since,
                 "until": moments[at + 1].since if at + 1 < len(moments) else None,
             }
+
+
+ROLE_DIFF: Final = FrameSpec(
+    name="role_diff",
+    doc="One row per aspect of a role that differs between two moments.",
+    key=("aspect", "name"),
+    columns={"aspect": TEXT, "name": TEXT, "before": TEXT, "after": TEXT},
+)
+
+
+def role_diff(history: RoleHistory, key: RoleKey, start: datetime, end: datetime) -> pd.DataFrame:
+    """What differs in a role between two moments, as `ROLE_DIFF`: existence, trust, policies, boundary, abilities."""
+    before, after = (_aspects(history, key, moment) for moment in (start, end))
+    found = [
+        {"aspect": aspect, "name": name, "before": before.get((aspect, name)), "after": after.get((aspect, name))}
+        for aspect, name in sorted({*before, *after})
+        if before.get((aspect, name)) != after.get((aspect, name))
+    ]
+    return ROLE_DIFF.frame(found)
+
+
+def _aspects(history: RoleHistory, key: RoleKey, moment: datetime) -> dict[tuple[str, str], str]:
+    material = moment_at(history.moments[key], moment).material
+    state = material.state
+    found = {("role", "exists"): "yes" if state.exists else "no"}
+    if state.trust:
+        found["trust", "document"] = state.trust
+    if state.boundary:
+        found["boundary", "policy"] = state.boundary
+    for arn in state.attached:
+        found["attached", arn] = dict(material.versions).get(arn, "attached")
+    for name, document in state.inline:
+        found["inline", name] = document or "(document not in the evidence)"
+    for action in sorted({action for _, action, _ in _questions(history, key)}):
+        found["ability", action] = history.allowed(key, action, moment).verdict.value
+    return found

@@ -1,0 +1,109 @@
+"""What findings are made from: the frames of a case as rows, with the look-ups they need, and the row they become."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+
+from ecs_trail.arns import role_key
+from ecs_trail.frames import TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.vocabulary import (
+    Confidence,
+    FindingKind,
+    Severity,
+)
+
+FINDINGS: Final = FrameSpec(
+    name="findings",
+    doc="One row per finding, the most urgent first.",
+    key=("id",),
+    columns={
+        "id": TEXT,
+        "kind": TEXT,
+        "severity": TEXT,
+        "status": TEXT,
+        "title": TEXT,
+        "role_arn": TEXT,
+        "outage_id": TEXT,
+        "cause_event_ids": TEXTS,
+        "task_arns": TEXTS,
+        "volume_ids": TEXTS,
+        "secret_arns": TEXTS,
+        "started_at": TIME,
+        "ended_at": TIME,
+        "confidence": TEXT,
+        "basis": TEXTS,
+        "explanation": TEXT,
+        "evidence": TEXTS,
+        "repair": pa.list_(pa.struct([("title", pa.string()), ("commands", pa.list_(pa.string()))])),
+    },
+)
+ONGOING: Final = "ongoing"
+RESOLVED: Final = "resolved"
+_SEVERITIES: Final = {one: at for at, one in enumerate(Severity)}
+_KINDS: Final = {one: at for at, one in enumerate(FindingKind)}
+_CONFIDENCES: Final = {one: at for at, one in enumerate(Confidence)}
+
+
+@dataclass(frozen=True)
+class Known:
+    """The frames findings are made from, as rows, with the look-ups they need."""
+
+    tasks: Sequence[Row]
+    volumes: Sequence[Row]
+    tls: Sequence[Row]
+    outages: Mapping[str, Row]
+    roles: Mapping[tuple[str, str] | None, Row]
+    changes: Mapping[str, Row]
+    states: Mapping[tuple[str, str] | None, Sequence[Row]]
+    denials: Sequence[Row]
+    key_changes: Mapping[str, Row]
+    calls: Mapping[str, Row]
+    as_of: datetime
+
+    def causes(self, blocked: Sequence[Row]) -> list[Row]:
+        """The changes behind tasks or secrets as rows, oldest first, wherever they were made."""
+        ids = dict.fromkeys(event for one in blocked for event in one["cause_event_ids"])
+        found = [self.changes.get(one) or self.key_changes.get(one) or self.calls.get(one) for one in ids]
+        return sorted((one for one in found if one is not None), key=lambda one: one["event_time"])
+
+
+def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
+    """The frames of a case, by name, as rows and look-ups."""
+    states: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
+    for state in rows(frames["role_states"]):
+        states[role_key(state["role_arn"])].append(state)
+    return Known(
+        tasks=rows(frames["tasks"]),
+        volumes=rows(frames["volumes"]),
+        tls=rows(frames["tls"]),
+        outages={row["id"]: row for row in rows(frames["outages"])},
+        roles={role_key(row["role_arn"]): row for row in rows(frames["roles"])},
+        changes={row["event_id"]: row for row in rows(frames["role_changes"])},
+        states=states,
+        denials=rows(frames["pass_role_denials"]),
+        key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
+        calls={row["event_id"]: row for row in rows(frames["volume_calls"])},
+        as_of=as_of,
+    )
+
+
+def finding_row(kind: FindingKind, severity: Severity, status: str, **more: Any) -> Row:
+    """A finding with its empty parts filled in."""
+    base: Row = {
+        "kind": kind.value,
+        "severity": severity.value,
+        "status": status,
+        "cause_event_ids": [],
+        "task_arns": [],
+        "volume_ids": [],
+        "secret_arns": [],
+        "repair": [],
+        "basis": [],
+        "evidence": [],
+    }
+    return base | more

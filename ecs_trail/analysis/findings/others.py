@@ -1,0 +1,139 @@
+"""Findings beside tasks: leaked volumes, blocked TLS secrets, launches refused for `iam:PassRole`."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ecs_trail.analysis import repair
+from ecs_trail.analysis.findings.impact import role_repair
+from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
+from ecs_trail.analysis.findings.words import cause_clause, counted, done, names, outage_sentence, role_label
+from ecs_trail.arns import last_part, role_key
+from ecs_trail.frames import Row
+from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Severity, TlsState, VolumeState
+
+
+def leaked(known: Known) -> Iterator[Row]:
+    """Volumes whose task is gone and that nobody will delete, by role."""
+    groups: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
+    for volume in known.volumes:
+        if volume["state"] == VolumeState.LEAKED:
+            groups[role_key(volume["role_arn"])].append(volume)
+    for role_id, volumes in groups.items():
+        role = known.roles.get(role_id)
+        size = sum(volume["size_gib"] or 0 for volume in volumes)
+        yield finding_row(
+            FindingKind.LEAKED_VOLUMES,
+            Severity.MEDIUM,
+            ONGOING,
+            title=f"{counted(len(volumes), 'volume')} ({size:,} GiB) left behind by tasks that are gone",
+            role_arn=role["role_arn"] if role else volumes[0]["role_arn"],
+            task_arns=sorted({volume["task_arn"] for volume in volumes if volume["task_arn"]}),
+            volume_ids=sorted(volume["volume_id"] for volume in volumes),
+            started_at=min((volume["created_at"] for volume in volumes if volume["created_at"]), default=None),
+            confidence=Confidence.LIKELY,
+            basis=[Basis.SILENCE],
+            explanation="Their tasks have stopped or never started, the volumes should have been deleted, and no "
+            "deletion is in the evidence. Check that a volume is unattached before deleting it.",
+            evidence=[event for volume in volumes for event in volume["evidence"][:1]],
+            repair=[_check_and_delete(volume) for volume in sorted(volumes, key=lambda one: one["volume_id"])[:20]],
+        )
+
+
+def _check_and_delete(volume: Row) -> repair.Step:
+    where = ("--region", volume["region"] or "REGION")
+    return repair.step(
+        f"Check {volume['volume_id']}, then delete it if it is 'available'.",
+        repair.command(
+            *("aws", "ec2", "describe-volumes", *where, "--volume-ids", volume["volume_id"]),
+            *("--query", "Volumes[].[VolumeId,State,Attachments]"),
+        ),
+        repair.command("aws", "ec2", "delete-volume", *where, "--volume-id", volume["volume_id"]),
+    )
+
+
+def tls_blocked(known: Known) -> Iterator[Row]:
+    """Service Connect secrets that ECS could not issue, rotate or delete, one finding per cause."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for secret in known.tls:
+        if secret["state"] in {TlsState.BLOCKED, TlsState.RECOVERED}:
+            if secret["outage_id"]:
+                groups["outage", secret["outage_id"]].append(secret)
+            elif secret["cause_event_ids"]:
+                groups["cause", tuple(secret["cause_event_ids"])].append(secret)
+            else:
+                groups["role", role_key(secret["role_arn"])].append(secret)
+    for (how, what), secrets in groups.items():
+        yield _tls_finding(known, secrets, known.outages[what] if how == "outage" else None)
+
+
+def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Row:
+    waiting = [secret for secret in secrets if secret["state"] == TlsState.BLOCKED]
+    causes = known.causes(secrets)
+    role = known.roles.get(role_key(secrets[0]["role_arn"]))
+    label = role_label(secrets[0]["role_arn"])
+    why = cause_clause(causes, label) if causes else "no change in the evidence explains it"
+    verb = "cannot be kept up" if waiting else "could not be kept up for a while"
+    shown = waiting or secrets
+    explanation = [outage_sentence(outage)] if outage else []
+    explanation += [f"{done(cause, label).capitalize()} [{cause['event_id']}]." for cause in causes]
+    explanation.append("Without rotation, Service Connect traffic breaks seven days after the last one.")
+    return finding_row(
+        FindingKind.TLS_BLOCKED,
+        Severity.HIGH if waiting else Severity.LOW,
+        ONGOING if waiting else RESOLVED,
+        title=f"{counted(len(shown), 'Service Connect certificate')} {verb}: {why}",
+        role_arn=role["role_arn"] if role else secrets[0]["role_arn"],
+        outage_id=outage and outage["id"],
+        cause_event_ids=[cause["event_id"] for cause in causes],
+        secret_arns=sorted({one for one in (row["secret_arn"] or row["secret_name"] for row in secrets) if one}),
+        started_at=min((row["blocked_since"] for row in secrets if row["blocked_since"]), default=None),
+        ended_at=None if waiting else max((row["resolved_at"] for row in secrets if row["resolved_at"]), default=None),
+        confidence=secrets[0]["confidence"] or Confidence.POSSIBLE,
+        basis=sorted({one for row in secrets for one in row["basis"]}),
+        explanation=" ".join(explanation),
+        evidence=list(dict.fromkeys(event for row in secrets for event in row["denied_event_ids"][:3])),
+        repair=role_repair(known, role, causes, outage) if waiting and role and causes and outage else [],
+    )
+
+
+def pass_role(known: Known) -> Iterator[Row]:
+    """Launches refused because the caller may not pass the role, by caller and role."""
+    groups: dict[tuple[str, str | None], list[Row]] = defaultdict(list)
+    for denial in known.denials:
+        groups[denial["principal_arn"], denial["role_arn"]].append(denial)
+    for (principal, role_arn), denials in groups.items():
+        label = role_label(role_arn)
+        yield finding_row(
+            FindingKind.PASS_ROLE_DENIED,
+            Severity.MEDIUM,
+            ONGOING,
+            title=f"{last_part(principal)} may not pass {label} to ECS: {counted(len(denials), 'launch')} refused".replace(
+                "launchs", "launches"
+            ),
+            role_arn=role_arn,
+            started_at=denials[0]["event_time"],
+            confidence=Confidence.CERTAIN,
+            basis=[Basis.DENIED_CALLS, Basis.POLICY_TYPE_IN_ERROR],
+            explanation=f"{names([one['event_name'] for one in denials])} by {principal} failed for want of iam:PassRole.",
+            evidence=[one["event_id"] for one in denials],
+            repair=[_allow_pass_role(principal, role_arn)] if role_arn else [],
+        )
+
+
+def _allow_pass_role(principal: str, role_arn: str) -> repair.Step:
+    """The least statement that lets a caller pass the role to ECS and to nobody else."""
+    statement = (
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:PassRole","Resource":"'
+        + role_arn.replace('"', "")
+        + '","Condition":{"StringEquals":{"iam:PassedToService":"ecs.amazonaws.com"}}}]}'
+    )
+    name = principal.split("/")[1] if ":assumed-role/" in principal else last_part(principal)
+    kind = "user" if ":user/" in principal else "role"
+    return repair.step(
+        f"Let {name} pass the role to ECS and to nobody else.",
+        repair.command(
+            *("aws", "iam", f"put-{kind}-policy", f"--{kind}-name", name),
+            *("--policy-name", "pass-ecs-infrastructure-role", "--policy-document", statement),
+        ),
+    )

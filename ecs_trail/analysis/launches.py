@@ -1,0 +1,71 @@
+"""Launches refused because the caller may not pass a role: `iam:PassRole` denials inside ECS records.
+
+CloudTrail has no `PassRole` event; the refused `RunTask`, `CreateService` or `UpdateService` carries it in its error text
+(*IAM User Guide*, "Grant a user permissions to pass a role to an AWS service", read on 2026-11-24).
+"""
+
+from typing import Final
+
+import pandas as pd
+
+from ecs_trail.arns import last_part
+from ecs_trail.calls import Outcome, actor, outcome, refusal
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.payloads import json_object, text
+
+PASS_ROLE_DENIALS: Final = FrameSpec(
+    name="pass_role_denials",
+    doc="One row per ECS call refused because the caller may not pass a role.",
+    key=("event_id",),
+    columns={
+        "event_id": TEXT,
+        "event_time": TIME,
+        "event_name": TEXT,
+        "principal_arn": TEXT,
+        "role_arn": TEXT,
+        "cluster": TEXT,
+        "service": TEXT,
+        "error_message": TEXT,
+        "account": TEXT,
+        "region": TEXT,
+    },
+)
+_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_name",
+    "aws_region",
+    "account_id",
+    "error_code",
+    "error_message",
+    "identity_arn",
+    "invoked_by",
+    "principal_id",
+    "user_name",
+    "request_parameters",
+)
+
+
+def pass_role_denials(events: pd.DataFrame) -> pd.DataFrame:
+    """All such refusals, as `PASS_ROLE_DENIALS`, in the order of the events."""
+    mine = events[(events["event_source"] == "ecs.amazonaws.com") & events["error_code"].notna()]
+    return PASS_ROLE_DENIALS.frame(row for event in rows(mine, _COLUMNS) if (row := _denial(event)) is not None)
+
+
+def _denial(event: Row) -> Row | None:
+    said = refusal(event["error_message"])
+    if said.action.lower() != "iam:passrole" or outcome(event["error_code"]) is not Outcome.DENIED:
+        return None
+    request = json_object(event["request_parameters"])
+    return {
+        "event_id": event["event_id"],
+        "event_time": event["event_time"],
+        "event_name": event["event_name"],
+        "principal_arn": actor(event["identity_arn"], event["invoked_by"], event["principal_id"], event["user_name"]),
+        "role_arn": said.resource or None,
+        "cluster": last_part(text(request.get("cluster"))) or None,
+        "service": text(request.get("serviceName")) or text(request.get("service")),
+        "error_message": event["error_message"],
+        "account": event["account_id"],
+        "region": event["aws_region"],
+    }

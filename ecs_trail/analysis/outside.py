@@ -1,0 +1,111 @@
+"""Changes outside the role that can stop ECS: to encryption keys, certificate authorities and secrets.
+
+*AWS KMS API Reference*, *AWS Private CA API Reference*, *AWS Secrets Manager API Reference*, read on 2026-11-24.
+"""
+
+from typing import Final
+
+import pandas as pd
+
+from ecs_trail.arns import last_part
+from ecs_trail.calls import actor, made_by_ecs
+from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.payloads import json_object, text
+
+OUTSIDE_CHANGES: Final = FrameSpec(
+    name="outside_changes",
+    doc="One row per write to a key, a certificate authority or a secret that was not made by ECS.",
+    key=("event_id",),
+    columns={
+        "event_id": TEXT,
+        "event_time": TIME,
+        "event_name": TEXT,
+        "subject": TEXT,
+        "account": TEXT,
+        "region": TEXT,
+        "actor": TEXT,
+        "source_ip": TEXT,
+        "user_agent": TEXT,
+        "applied": FLAG,
+    },
+)
+_NAMES: Final = {
+    "kms.amazonaws.com": (
+        "DisableKey",
+        "EnableKey",
+        "ScheduleKeyDeletion",
+        "CancelKeyDeletion",
+        "PutKeyPolicy",
+        "RevokeGrant",
+        "RetireGrant",
+        "DeleteImportedKeyMaterial",
+    ),
+    "acm-pca.amazonaws.com": (
+        "UntagCertificateAuthority",
+        "TagCertificateAuthority",
+        "UpdateCertificateAuthority",
+        "DeleteCertificateAuthority",
+        "RestoreCertificateAuthority",
+        "PutPolicy",
+        "DeletePolicy",
+    ),
+    "secretsmanager.amazonaws.com": (
+        "DeleteSecret",
+        "RestoreSecret",
+        "ReplicateSecretToRegions",
+        "RemoveRegionsFromReplication",
+        "PutResourcePolicy",
+        "DeleteResourcePolicy",
+        "UntagResource",
+    ),
+}
+_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_name",
+    "aws_region",
+    "account_id",
+    "error_code",
+    "session_name",
+    "invoked_by",
+    "source_ip_address",
+    "user_agent",
+    "identity_arn",
+    "principal_id",
+    "user_name",
+    "request_parameters",
+)
+
+
+def outside_changes(events: pd.DataFrame) -> pd.DataFrame:
+    """All such writes, as `OUTSIDE_CHANGES`, in the order of the events."""
+    found: list[Row] = []
+    for source, names in _NAMES.items():
+        mine = events[(events["event_source"] == source) & events["event_name"].isin(names)]
+        found.extend(
+            _row(event)
+            for event in rows(mine, _COLUMNS)
+            if not made_by_ecs(event["invoked_by"], event["source_ip_address"], event["session_name"])
+        )
+    return OUTSIDE_CHANGES.frame(sorted(found, key=lambda row: (row["event_time"], row["event_id"])))
+
+
+def _row(event: Row) -> Row:
+    request = json_object(event["request_parameters"])
+    key = text(request.get("keyId"))
+    return {
+        "event_id": event["event_id"],
+        "event_time": event["event_time"],
+        "event_name": event["event_name"],
+        "subject": last_part(key)
+        if key
+        else text(request.get("certificateAuthorityArn"))
+        or text(request.get("secretId"))
+        or text(request.get("resourceArn")),
+        "account": event["account_id"],
+        "region": event["aws_region"],
+        "actor": actor(event["identity_arn"], event["invoked_by"], event["principal_id"], event["user_name"]),
+        "source_ip": event["source_ip_address"],
+        "user_agent": event["user_agent"],
+        "applied": event["error_code"] is None,
+    }

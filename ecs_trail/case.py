@@ -1,0 +1,449 @@
+"""One investigation: evidence and task states in, every frame out, each computed once.
+
+This is the roof: the only place where evidence and analysis meet.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from ecs_trail.analysis.findings.explain import explain_task
+from ecs_trail.analysis.findings.table import findings
+from ecs_trail.analysis.launches import pass_role_denials
+from ecs_trail.analysis.links import finished_volumes, links
+from ecs_trail.analysis.outside import outside_changes
+from ecs_trail.analysis.policies import Decision
+from ecs_trail.analysis.roles import tables
+from ecs_trail.analysis.roles.changes import RoleKey
+from ecs_trail.analysis.roles.history import RoleHistory, role_history
+from ecs_trail.analysis.roles.keys import key_outages
+from ecs_trail.analysis.roles.losses import GRACE
+from ecs_trail.analysis.roles.states import Snapshot
+from ecs_trail.analysis.scope import role_uses, scope_of, trim
+from ecs_trail.analysis.tasks import task_lives
+from ecs_trail.analysis.tls import tls, tls_calls
+from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
+from ecs_trail.arns import last_part, role_key
+from ecs_trail.coverage import evidence_summary
+from ecs_trail.errors import UsageError
+from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
+from ecs_trail.evidence.sources import open_source
+from ecs_trail.evidence.sources.base import Evidence, Receipt, scan
+from ecs_trail.evidence.tasks import TASK_STATES
+from ecs_trail.frames import Row, rows, to_frame
+from ecs_trail.selection import Selection, bounded, default_selection
+from ecs_trail.selection import session as session_selection
+from ecs_trail.times import Window, format_time, parse_duration, parse_time
+from ecs_trail.views.card import html
+from ecs_trail.views.investigation import investigation
+
+SourceLike = str | Path
+Progress = Callable[[int, int], None]
+STUCK_AFTER: Final = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the user narrows an investigation to; None asks for all. `role` is an ARN or a name."""
+
+    role: str | None = None
+    account: str | None = None
+    region: str | None = None
+    cluster: str | None = None
+
+
+def read(
+    source: SourceLike | Sequence[SourceLike],
+    *,
+    selection: Selection | None = None,
+    session: str | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
+
+    By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
+    `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
+    records counted, problems named) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a source that is not
+    there and for times without a zone.
+    """
+    if selection is not None and session is not None:
+        raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
+    chosen = selection or (session_selection(session) if session else default_selection())
+    window = _window(since, until)
+    evidence = scan(_sources(source), bounded(chosen, window), workers=workers, progress=progress)
+    frame = to_frame(evidence.events)
+    frame.attrs["receipt"] = evidence.receipt
+    return frame
+
+
+def investigate(
+    source: SourceLike | Sequence[SourceLike],
+    *,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    role: str | None = None,
+    account: str | None = None,
+    region: str | None = None,
+    cluster: str | None = None,
+    tasks: Sequence[SourceLike] = (),
+    role_state: Sequence[SourceLike] = (),
+    as_of: str | datetime | None = None,
+    stuck_after: str | timedelta = STUCK_AFTER,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> "Case":
+    """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
+
+    `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times are
+    ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved `DescribeTasks`
+    output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of` is the moment to
+    judge at; by default the newest selected event, saved task state or log-file stamp.
+    """
+    window = _window(since, until)
+    evidence = scan(
+        _sources(source),
+        bounded(default_selection(), window),
+        workers=workers,
+        progress=progress,
+        task_files=[Path(one) for one in tasks],
+    )
+    snapshots = [_snapshot(read_role_state(Path(one))) for one in role_state]
+    return Case(
+        evidence,
+        window=window,
+        focus=Focus(role, account, region, cluster),
+        snapshots=snapshots,
+        as_of=_time(as_of),
+        stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
+    )
+
+
+class Case:
+    """An investigation. Frames are plain pandas DataFrames, Arrow-backed, times in UTC; each is computed once."""
+
+    def __init__(
+        self,
+        evidence: Evidence,
+        *,
+        window: Window | None = None,
+        focus: Focus | None = None,
+        snapshots: Sequence[Snapshot] = (),
+        as_of: datetime | None = None,
+        stuck_after: timedelta = STUCK_AFTER,
+        grace: timedelta = GRACE,
+    ) -> None:
+        """Hold the evidence; nothing is judged before a frame is asked for."""
+        self.evidence = evidence
+        self.window = window or Window()
+        self.focus = focus or Focus()
+        self.stuck_after = stuck_after
+        self.grace = grace
+        self._snapshots = snapshots
+        self._as_of = as_of
+
+    # -- evidence -----------------------------------------------------------------------------------------------
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was read, left out, failed and counted."""
+        return self.evidence.receipt
+
+    @cached_property
+    def task_states(self) -> pd.DataFrame:
+        """Saved task states, none later than `as_of` where that was given."""
+        states = self.evidence.task_states
+        return TASK_STATES.frame(
+            state
+            for state in states
+            if self._as_of is None or not (state["seen_at"] and state["seen_at"] > self._as_of)
+        )
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """The selected events (`EVENT_SCHEMA`), trimmed to what this investigation is about, in causal order."""
+        return self._read["events"]
+
+    @cached_property
+    def volume_calls(self) -> pd.DataFrame:
+        """Every call on an ECS-managed volume, one row per call and volume."""
+        return self._read["volume_calls"]
+
+    @cached_property
+    def role_uses(self) -> pd.DataFrame:
+        """How each infrastructure role is known, and where ECS works with it."""
+        return self._read["role_uses"]
+
+    @cached_property
+    def as_of(self) -> datetime:
+        """The moment everything is judged at, UTC: as given, else the newest event, task state or log-file stamp."""
+        if self._as_of is not None:
+            return self._as_of
+        newest = [
+            moment for moment in (self.receipt.newest_stamp, self._newest("events"), self._newest_state()) if moment
+        ]
+        latest = max(newest, default=datetime(1970, 1, 1, tzinfo=UTC))
+        return min(latest, self.window.end) if self.window.end is not None else latest
+
+    @cached_property
+    def _read(self) -> dict[str, pd.DataFrame]:
+        events = to_frame(self.evidence.events)
+        if self._as_of is not None:
+            events = events[events["event_time"] <= pd.Timestamp(self._as_of)]
+        if self.focus.account is not None:
+            mine = (events["account_id"] == self.focus.account) | (
+                events["event_source"] == "organizations.amazonaws.com"
+            )
+            events = events[mine.fillna(value=False)]
+        calls = volume_calls(events, self.task_states)
+        named = [arn for arn in (self._named_role(events), *(_arn(one) for one in self._snapshots)) if arn]
+        uses = role_uses(events, calls, self.task_states, named)
+        uses = self._focused(uses)
+        policies = [arn for one in self._snapshots for arn in (*one.attached, one.boundary) if arn]
+        return {
+            "events": trim(events, scope_of(events, uses, calls, policies), calls),
+            "volume_calls": calls,
+            "role_uses": uses,
+        }
+
+    # -- what happened --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def history(self) -> RoleHistory:
+        """The roles over time, replayed."""
+        return role_history(self.events, self.role_uses, self.volume_calls, snapshots=self._snapshots, grace=self.grace)
+
+    @cached_property
+    def role_changes(self) -> pd.DataFrame:
+        """Every IAM or Organizations write that names or reaches an infrastructure role, judged."""
+        return tables.role_changes(self.history)
+
+    @cached_property
+    def role_states(self) -> pd.DataFrame:
+        """What every role was over time."""
+        return tables.role_states(self.history)
+
+    @cached_property
+    def roles(self) -> pd.DataFrame:
+        """Every infrastructure role as it was at `as_of`."""
+        return tables.roles(self.history, self.as_of)
+
+    @cached_property
+    def outages(self) -> pd.DataFrame:
+        """Spans in which ECS could not do all it needs, by role, purpose and phase."""
+        return tables.outages(self.history)
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """The single actions lost inside outages, by place."""
+        return tables.losses(self.history)
+
+    @cached_property
+    def outside_changes(self) -> pd.DataFrame:
+        """Writes of others to keys, certificate authorities and secrets."""
+        return outside_changes(self.events)
+
+    @cached_property
+    def key_outages(self) -> pd.DataFrame:
+        """Spans in which an encryption key could not be used."""
+        return key_outages(self.events, list(self.history.arns.values()))
+
+    @cached_property
+    def task_lives(self) -> pd.DataFrame:
+        """Launch, provisioning and stop of every task that depends on an infrastructure role."""
+        lives = task_lives(self.events, self.volume_calls, self._volumes, self.task_states)
+        for column, wanted in (("region", self.focus.region), ("cluster", self.focus.cluster)):
+            if wanted is not None:
+                lives = lives[(lives[column] == wanted).fillna(value=False)]
+        if self.focus.role is not None:
+            keys = set(self.history.arns)
+            lives = lives[[role_key(arn) in keys for arn in lives["role_arn"].to_list()]]
+        return lives
+
+    @cached_property
+    def tasks(self) -> pd.DataFrame:
+        """Tasks with state, block, outage, causes and confidence."""
+        frames = {
+            "task_lives": self.task_lives,
+            "volumes": self._volumes,
+            "volume_calls": self.volume_calls,
+            "losses": self.losses,
+            "tag_needs": tables.tag_needs(self.history),
+            "key_outages": self.key_outages,
+        }
+        return links(frames, as_of=self.as_of, stuck_after=self.stuck_after, grace=self.grace)
+
+    @cached_property
+    def _volumes(self) -> pd.DataFrame:
+        return volumes(self.volume_calls, self.task_states)
+
+    @cached_property
+    def volumes(self) -> pd.DataFrame:
+        """Lifecycles of ECS-managed volumes, with their final state."""
+        found = finished_volumes(self._volumes, self.tasks, self.task_lives)
+        shown = set(self.task_lives["task_arn"].to_list())
+        narrowed = self.focus != Focus()
+        return VOLUMES.frame(one for one in found if not narrowed or one["task_arn"] in shown)
+
+    @cached_property
+    def tls(self) -> pd.DataFrame:
+        """Service Connect secrets: issue, rotation, deletion, and what blocked them."""
+        return tls(
+            self.events, tls_calls(self.events), self.losses, self.key_outages, as_of=self.as_of, grace=self.grace
+        )
+
+    @cached_property
+    def pass_role_denials(self) -> pd.DataFrame:
+        """Launches refused because the caller may not pass the role."""
+        return pass_role_denials(self.events)
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """What a person must know first, the most urgent first."""
+        return findings(self._frames(), self.as_of)
+
+    # -- questions ------------------------------------------------------------------------------------------------
+
+    def explain(self, task_arn: str) -> str:
+        """The chain of evidence of one task, in words. Takes a task ARN or its id; raises `UsageError` for an unknown one."""
+        found = [task for task in rows(self.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
+        if not found:
+            raise UsageError(
+                f"no task '{task_arn}' in this case.", hint="case.tasks lists them; give an ARN or its last part."
+            )
+        task = found[0]
+        calls = [call for call in rows(self.volume_calls) if call["task_arn"] == task["task_arn"]]
+        changes = {one["event_id"]: one for one in (*rows(self.outside_changes), *calls, *rows(self.role_changes))}
+        outage = next((one for one in rows(self.outages) if one["id"] == task["outage_id"]), None)
+        return explain_task(task, calls, changes, outage, self.as_of)
+
+    def raw(self, event_id: str) -> str:
+        """A record exactly as received, JSON text; it may hold session tokens. Raises `UsageError` for an unknown id."""
+        return self.evidence.raw(event_id)
+
+    def allowed(self, action: str, *, at: str | datetime, role: str | None = None) -> Decision:
+        """Whether ECS could take an action with a role at a moment, by replay: a `Decision` with verdict and reason.
+
+        `role` (ARN or name) may be left out where the case has only one.
+        """
+        return self.history.allowed(self._role(role), action, _needed_time(at))
+
+    def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
+        """What differs in a role between two moments: one row per aspect, with the value before and after."""
+        return tables.role_diff(self.history, self._role(role), _needed_time(start), _needed_time(end))
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The investigation as the contract's JSON document."""
+        return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
+
+    def __repr__(self) -> str:
+        """One line: how much was read and what was found."""
+        ongoing = sum(row["status"] == "ongoing" for row in rows(self.findings))
+        return (
+            f"<Case as of {format_time(self.as_of)}: {len(self.events)} events, {len(self.tasks)} tasks, "
+            f"{len(self.findings)} findings, {ongoing} ongoing>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html(self.document)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def _frames(self) -> dict[str, pd.DataFrame]:
+        names = ("roles", "role_changes", "role_states", "outages", "tasks", "volumes", "tls", "pass_role_denials")
+        more = ("outside_changes", "volume_calls")
+        return {name: getattr(self, name) for name in (*names, *more)}
+
+    def _evidence(self) -> dict[str, Any]:
+        return evidence_summary(self.receipt, events_selected=len(self.events), window=self.window, as_of=self.as_of)
+
+    def _newest(self, name: str) -> datetime | None:
+        times = self._read[name]["event_time"]
+        return None if times.empty else times.max().to_pydatetime()
+
+    def _newest_state(self) -> datetime | None:
+        return max((row["seen_at"] for row in rows(self.task_states) if row["seen_at"]), default=None)
+
+    def _named_role(self, events: pd.DataFrame) -> str | None:
+        """The role the user named, as an ARN; a bare name is looked for among the accounts of the evidence later."""
+        given = self.focus.role
+        if given is None or role_key(given) is not None:
+            return given
+        accounts = sorted(account for account in events["account_id"].dropna().unique() if account)
+        only = self.focus.account or (accounts[0] if len(accounts) == 1 else None)
+        return f"arn:aws:iam::{only}:role/{given}" if only else None
+
+    def _focused(self, uses: pd.DataFrame) -> pd.DataFrame:
+        if self.focus.role is None:
+            return uses
+        key, name = role_key(self.focus.role), last_part(self.focus.role)
+        mine = [(row["account"], row["role_name"]) == key if key else row["role_name"] == name for row in rows(uses)]
+        return uses[mine]
+
+    def _role(self, role: str | None) -> RoleKey:
+        known = list(self.history.arns)
+        if role is None and len(known) == 1:
+            return known[0]
+        wanted = [key for key in known if role is not None and role in {key[1], self.history.arns[key]}]
+        if len(wanted) == 1:
+            return wanted[0]
+        listed = ", ".join(sorted(self.history.arns.values())) or "none"
+        raise UsageError(
+            f"the role '{role}' is not one of this case." if role else "this case has not exactly one role.",
+            hint=f"give role=; known roles: {listed}.",
+        )
+
+
+def _sources(source: SourceLike | Sequence[SourceLike]) -> list[Any]:
+    listed = [source] if isinstance(source, (str, Path)) else list(source)
+    if not listed:
+        raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
+    return [open_source(str(one)) for one in listed]
+
+
+def _window(since: str | datetime | None, until: str | datetime | None) -> Window:
+    return Window(_time(since), _time(until))
+
+
+def _time(given: str | datetime | None) -> datetime | None:
+    return None if given is None else _needed_time(given)
+
+
+def _needed_time(given: str | datetime) -> datetime:
+    if isinstance(given, str):
+        return parse_time(given, now=datetime.now(UTC))
+    if given.tzinfo is None:
+        raise UsageError(f"{given.isoformat()} has no time zone.", hint="use an aware datetime, for example in UTC.")
+    return given.astimezone(UTC)
+
+
+def _snapshot(saved: RoleSnapshot) -> Snapshot:
+    key: Row | tuple[str, str] | None = role_key(saved.role_arn)
+    if not isinstance(key, tuple):
+        raise UsageError(
+            "the saved role state names no role.", hint="add the output of 'aws iam get-role' as \"Role\"."
+        )
+    return Snapshot(
+        account=key[0],
+        role_name=key[1],
+        captured_at=saved.captured_at,
+        trust=saved.trust_document,
+        attached=frozenset(saved.attached),
+        inline=saved.inline,
+        boundary=saved.boundary or "",
+        role_id=saved.role_id,
+        documents=saved.policy_documents,
+        role_arn=saved.role_arn,
+    )
+
+
+def _arn(snapshot: Snapshot) -> str:
+    return snapshot.role_arn

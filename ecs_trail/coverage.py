@@ -1,0 +1,47 @@
+"""What was looked at, as the contract's `evidence` object: counts, problems, and coverage by account and Region."""
+
+from datetime import datetime
+from typing import Any
+
+from ecs_trail.evidence.sources.base import Receipt
+from ecs_trail.times import Window, format_time
+
+
+def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, as_of: datetime) -> dict[str, Any]:
+    """The contract's `evidence` object. Times are printed in UTC; lists are sorted, so that equal reads print equally."""
+    firsts = [span.first for span in receipt.spans.values() if span.first is not None]
+    start = window.start or min(firsts, default=as_of)
+    end = window.end or as_of
+    return {
+        "window": {"start": format_time(start), "end": format_time(end)},
+        "sources": list(receipt.sources),
+        "files_seen": receipt.files_seen,
+        "files_read": receipt.files_read,
+        "files_left_out": receipt.files_left_out,
+        "left_out": [{"kind": kind, "count": receipt.left_out[kind]} for kind in sorted(receipt.left_out)],
+        "files_failed": receipt.files_failed,
+        "records_read": receipt.records_read,
+        "records_rejected": receipt.records_rejected,
+        "events_selected": events_selected,
+        "duplicates": receipt.duplicates,
+        "problems": [
+            {"source": problem.source, "kind": problem.kind, "detail": problem.detail} for problem in receipt.problems
+        ],
+        "coverage": [
+            _covered(key, receipt) for key in sorted(receipt.spans, key=lambda one: (one[0] or "", one[1] or ""))
+        ],
+    }
+
+
+def _covered(key: tuple[str, str], receipt: Receipt) -> dict[str, Any]:
+    span = receipt.spans[key]
+    starts = [moment for moment in (span.first, span.first_stamp) if moment is not None]
+    ends = [moment for moment in (span.last, span.last_stamp) if moment is not None]
+    return {
+        "account": key[0] or None,
+        "region": key[1] or None,
+        "start": format_time(min(starts)) if starts else None,
+        "end": format_time(max(ends)) if ends else None,
+        "kinds": sorted(span.event_sources),
+        "complete": not receipt.is_partial,
+    }

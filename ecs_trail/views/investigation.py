@@ -1,0 +1,81 @@
+"""The investigation as one document: the public JSON of the contract, section 2, in its order of keys."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import pandas as pd
+
+from ecs_trail.frames import Row, rows
+from ecs_trail.times import format_time
+
+SCHEMA: Final = "ecs-trail/investigation/1"
+
+#: Section -> the columns the contract names, in its order; every further column of the frame follows.
+_SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "roles": ("role_arn", "role_name", "purposes", "exists", "trust", "policies", "known"),
+    "changes": (
+        *("event_id", "event_time", "event_name", "role_arns", "actor", "source_ip", "user_agent", "applied"),
+        *("error_code", "effect", "purposes", "lost", "gained"),
+    ),
+    "outages": (
+        *("id", "role_arn", "purpose", "phase", "start", "end", "actions", "basis"),
+        *("cause_event_ids", "restore_event_ids"),
+    ),
+    "tasks": (
+        *("task_arn", "cluster", "service", "role_arn", "volume_ids", "state", "at_risk", "stop_started_at"),
+        *("blocked_since", "resolved_at", "outage_id", "cause_event_ids", "confidence", "evidence"),
+    ),
+    "volumes": (
+        *("volume_id", "task_arn", "role_arn", "account", "region", "size_gib", "created_at", "attached_at"),
+        *("detached_at", "deleted_at", "deleted_by", "delete_on_termination", "state", "attempts", "failures"),
+        *("last_error", "evidence"),
+    ),
+    "tls": (
+        *("secret_arn", "secret_name", "service_arn", "certificate_authority_arn", "role_arn", "issued_at"),
+        *("last_rotation_at", "deleted_at", "state", "failures", "last_error", "outage_id", "cause_event_ids"),
+        "evidence",
+    ),
+    "pass_role_denials": (
+        *("event_id", "event_time", "event_name", "principal_arn", "role_arn", "cluster", "service"),
+        "error_message",
+    ),
+    "findings": (
+        *("id", "kind", "severity", "status", "title", "role_arn", "outage_id", "cause_event_ids", "task_arns"),
+        *("volume_ids", "secret_arns", "started_at", "ended_at", "confidence", "basis", "explanation", "evidence"),
+        "repair",
+    ),
+}
+_FRAME_OF: Final = {"changes": "role_changes"}
+#: Columns that hold JSON text and become objects; `policies` is a list of such texts.
+_JSON_COLUMNS: Final = frozenset({"trust", "known"})
+
+
+def investigation(frames: Mapping[str, pd.DataFrame], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+    """The document of a case. `frames` by name; `evidence` is the contract's object of that name; `as_of` is UTC."""
+    document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
+    for section, first in _SECTIONS.items():
+        document[section] = [_entry(row, first) for row in rows(frames[_FRAME_OF.get(section, section)])]
+    return document
+
+
+def _entry(row: Row, first: tuple[str, ...]) -> dict[str, Any]:
+    names = [*first, *(name for name in row if name not in first)]
+    return {name: _value(name, row.get(name)) for name in names}
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return format_time(value)
+    if name == "policies" and isinstance(value, list):
+        return [_json(text) for text in value]
+    return _json(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+
+
+def _json(text: str) -> Any:
+    """A JSON text as what it holds; a broken document stays text, as it was received."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return text
