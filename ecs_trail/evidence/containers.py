@@ -21,7 +21,7 @@ from ecs_trail.evidence.tables import has_whole, is_table, lacking, record_of, r
 from ecs_trail.evidence.texts import decode_text, read_values
 
 #: Words that make a text look like CloudTrail evidence even where it cannot be read.
-_HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID)"?\s*["\\:]')
+_HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID|class_uid)"?\s*["\\:]')
 _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", ".cloudtrail"})
 _FOREIGN: Final = ((b"PAR1", "a Parquet file"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"))
 
