@@ -31,7 +31,7 @@ class Truth:
     pass_role_denials: list[str]
     harmless: list[str]
     keys: list[Key] = field(default_factory=list)
-    #: roles whose making is not in the evidence
+    #: roles of which the evidence knows too little to be sure without denied calls (made before it begins, say)
     older: list[Role] = field(default_factory=list)
 
 
@@ -83,7 +83,7 @@ def _outages(truth: Truth) -> list[Outage]:
 
 
 def _speaks_for_itself(outage: Outage, truth: Truth) -> bool:
-    """For a role older than the evidence: a lost trust or role is plain, a lost action needs a denial of it."""
+    """Where too little is known of a role: a lost trust or role is plain, a lost action needs a denial of it."""
     lost = {action for loss in outage.losses for actions in loss.lost.values() for action in actions}
     if ASSUME_ROLE in lost:
         return True
@@ -306,11 +306,10 @@ def _stuck(group: list[_Verdict], causes: list[str]) -> Json:
 
 def _tls(truth: Truth, outages: list[Outage]) -> tuple[Json, list[Json]]:
     rows: Json = {}
-    blocked: dict[str, tuple[Outage, list[str], bool]] = {}
+    #: first cause -> (all causes, secrets, ongoing)
+    blocked: dict[str, tuple[list[str], list[str], bool]] = {}
     for secret in truth.secrets:
-        outage = _tls_outage(secret, outages, truth.world.lag)
-        state = _tls_state(secret, truth.as_of)
-        causes = outage.causes if outage is not None else []
+        state, causes = _tls_state(secret, truth.as_of), _tls_causes(secret, outages, truth.world.lag)
         rows[secret.arn] = {
             "state": state.value,
             "role_arn": secret.role.arn,
@@ -321,16 +320,21 @@ def _tls(truth: Truth, outages: list[Outage]) -> tuple[Json, list[Json]]:
             "deleted_at": None if secret.deleted_at is None else iso(secret.deleted_at),
             "cause_event_ids": causes,
         }
-        if outage is not None and state in {TlsState.BLOCKED, TlsState.RECOVERED}:
-            key = outage.causes[0]
-            arns = blocked[key][1] if key in blocked else []
-            ongoing = state is TlsState.BLOCKED or (key in blocked and blocked[key][2])
-            blocked[key] = (outage, [*arns, secret.arn], ongoing)
+        if causes and state in {TlsState.BLOCKED, TlsState.RECOVERED}:
+            _, arns, ongoing = blocked.get(causes[0], ([], [], False))
+            blocked[causes[0]] = (causes, [*arns, secret.arn], ongoing or state is TlsState.BLOCKED)
     findings = [
-        _finding(FindingKind.TLS_BLOCKED, ongoing=ongoing, tasks=[], causes=outage.causes, secret_arns=sorted(arns))
-        for outage, arns, ongoing in blocked.values()
+        _finding(FindingKind.TLS_BLOCKED, ongoing=ongoing, tasks=[], causes=causes, secret_arns=sorted(arns))
+        for causes, arns, ongoing in blocked.values()
     ]
     return rows, findings
+
+
+def _tls_causes(secret: Secret, outages: list[Outage], lag: int) -> list[str]:
+    if secret.blocks and secret.blocks[0].tag_event:
+        return [secret.blocks[0].tag_event]
+    outage = _tls_outage(secret, outages, lag)
+    return [] if outage is None else outage.causes
 
 
 def _tls_state(secret: Secret, as_of: int) -> TlsState:

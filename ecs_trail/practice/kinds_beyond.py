@@ -56,6 +56,8 @@ def scp_unseen(stage: Stage) -> None:
 def account_moved(stage: Stage) -> None:
     """The account is moved into a unit whose control policy stops the cleanup."""
     stage.cast()
+    # Which policies reach a unit is known in part only, so that denied calls have to confirm it.
+    stage.cautious = True
     organization = Organization(stage.world)
     boss, (source, target) = _boss(stage, organization), organization.units
     stage.home.parent = source

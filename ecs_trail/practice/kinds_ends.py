@@ -107,6 +107,27 @@ def tls_policy_detached(stage: Stage) -> None:
         stage.reach(back + 6 * HOUR)
 
 
+def tls_role_deleted(stage: Stage) -> None:
+    """The TLS role is taken apart in Terraform's order; the rotation that is due days later never comes."""
+    _tls(stage)
+    role, policy = stage.tls_role, stage.tls_policies[0]
+    at, who = stage.dawn + stage.dice.randint(20, 110) * HOUR, stage.people.terraform()
+    stage.change(at, lambda caller: stage.iam.detach(caller, role, policy), by=who)
+    stage.change(at + 2, lambda caller: stage.iam.delete_role(caller, role), by=who)
+
+
+def tls_authority_untagged(stage: Stage) -> None:
+    """The private CA loses the tag that ECS needs: no role is to blame, and the rotation fails."""
+    dice, tls = stage.dice, stage.tls
+    _tls(stage)
+    at = stage.dawn + dice.randint(20, 110) * HOUR
+    stage.change(at, lambda who: tls.untag(who, tls.secrets[0]), by=stage.people.person())
+    if dice.chance(0.5):
+        back = stage.dawn + ROTATION + dice.randint(2, 5) * HOUR
+        stage.change(back, lambda who: tls.tag(who, tls.secrets[0]), by=stage.people.person())
+        stage.reach(back + 6 * HOUR)
+
+
 def _tls(stage: Stage) -> None:
     """A TLS role with one or two services; the evidence spans the first rotation."""
     dice, tls = stage.dice, stage.tls

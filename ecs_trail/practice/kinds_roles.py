@@ -40,6 +40,7 @@ def _cut_trust(stage: Stage, paper: Paper, *, mended: float = 0.6) -> None:
     stage.runners()
     stage.later()
     stage.bystander()
+    stage.fresh = stage.dice.chance(0.3)
 
 
 def _late_victims(stage: Stage) -> None:

@@ -78,7 +78,7 @@ class Stage:
         self.policies: list[Policy] = []
         self.inline_name = dice.choice(("volumes", "ecs-ebs", "EBSLifecycle"))
         self.end = self.strike + HOUR
-        self.older: list[Role] = []
+        self.cautious = False
         self.evidence_from = self.dawn
         self.harmless: list[str] = []
         self.pass_role_denials: list[str] = []
@@ -329,7 +329,7 @@ class Stage:
         self.runners()
         self.later()
         self.bystander()
-        self.fresh = self.dice.chance(0.2)
+        self.fresh = self.dice.chance(0.3)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -337,7 +337,7 @@ class Stage:
         """Run the world to the end, add daily noise, cut the evidence; returns its records and the truth."""
         if self.fresh:
             # A stop so young that nothing may have come of it yet.
-            self.crew(self.before_strike(), self.end - self.dice.randint(120, 480), visible=True)
+            self.crew(self.before_strike(), self.end - self.dice.randint(120, 420), visible=True)
         for at, save in self.saves:
             if at <= self.end:
                 self.world.at(at, save)
@@ -354,13 +354,13 @@ class Stage:
             if record["eventTime"] >= start and record["recipientAccountId"] not in hidden
         ]
         roles = [role for account in self.world.accounts for role in account.roles]
-        self.older = [role for role in roles if role.moments and role.moments[0].at < self.evidence_from]
+        older = [role for role in roles if role.moments and role.moments[0].at < self.evidence_from]
         as_of = max([closing_stamp(self.end), *self.saved_times])
         visible = {record["eventID"] for record in records}
         self.harmless = [event_id for event_id in self.harmless if event_id in visible]
         truth = Truth(
             self.world, self.fleet.tasks, self.tls.secrets, visible, as_of, self.pass_role_denials, self.harmless,
-            self.keys, self.older,
+            self.keys, roles if self.cautious else older,
         )  # fmt: skip
         return records, truth
 

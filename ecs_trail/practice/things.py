@@ -60,7 +60,10 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One refused attempt of ECS. `recorded`: a denied call is in the trail; otherwise there was only silence."""
+    """One refused attempt of ECS. `recorded`: a denied call is in the trail; otherwise there was only silence.
+
+    `tag_event`: the tag change of the one volume or certificate authority that made it, if no role is to blame.
+    """
 
     at: int
     action: str

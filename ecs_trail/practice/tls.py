@@ -32,6 +32,8 @@ class TlsWork:
         self.world = agent.world
         self.dice = agent.world.dice
         self.secrets: list[Secret] = []
+        #: certificate authorities without the tag that ECS needs -> the event that removed it
+        self.untagged: dict[str, str] = {}
 
     def authority(self, caller: Caller, account: str, scope: Scope) -> str:
         """A private CA, tagged so that ECS may use it; returns its ARN."""
@@ -40,6 +42,20 @@ class TlsWork:
         call = Call("acm-pca", "TagCertificateAuthority", account, scope.region, request)
         self.world.ledger.write(self.world.now, caller, call)
         return arn
+
+    def untag(self, caller: Caller, secret: Secret) -> str:
+        """`UntagCertificateAuthority`: ECS may no longer use the authority of this secret."""
+        request = {"certificateAuthorityArn": secret.authority_arn, "tags": [{"key": TAG_MANAGED, "value": "true"}]}
+        call = Call("acm-pca", "UntagCertificateAuthority", secret.role.account.id, secret.scope.region, request)
+        self.untagged[secret.authority_arn] = self.world.ledger.write(self.world.now, caller, call)
+        return self.untagged[secret.authority_arn]
+
+    def tag(self, caller: Caller, secret: Secret) -> str:
+        """`TagCertificateAuthority`: the tag is back."""
+        self.untagged.pop(secret.authority_arn, None)
+        request = {"certificateAuthorityArn": secret.authority_arn, "tags": [{"key": TAG_MANAGED, "value": "true"}]}
+        call = Call("acm-pca", "TagCertificateAuthority", secret.role.account.id, secret.scope.region, request)
+        return self.world.ledger.write(self.world.now, caller, call)
 
     def create_service(self, caller: Caller, role: Role, scope: Scope, name: str, authority: str) -> Secret:
         """`CreateService` with Service Connect TLS; ECS then issues the first certificate."""
@@ -186,13 +202,18 @@ class TlsWork:
         reading: bool = False,
     ) -> bool:  # fmt: skip
         source, name = action.split(":")
-        reason = self.world.refusal(secret.role, action, secret.scope)
+        reason, outside = self.world.refusal(secret.role, action, secret.scope), ""
+        if not reason and source == "acm-pca" and secret.authority_arn in self.untagged:
+            reason, outside = (
+                f"because no identity-based policy allows the {action} action",
+                self.untagged[secret.authority_arn],
+            )
         error: tuple[str, str] | None = None
         if reason:
             target = secret.authority_arn if source == "acm-pca" else secret.arn
             text = f"User: {session.caller.arn} is not authorized to perform: {action} on resource: {target} {reason}"
             error = ("AccessDeniedException" if source == "acm-pca" else "AccessDenied", text)
-            secret.blocks.append(Block(self.world.now, action, recorded=True))
+            secret.blocks.append(Block(self.world.now, action, recorded=True, tag_event=outside))
         place = (secret.role.account.id, secret.scope.region)
         self.world.ledger.write(
             self.world.now, session.caller, Call(source, name, *place, request, response, error, reading)

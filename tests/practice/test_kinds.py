@@ -73,6 +73,7 @@ UNHURT = {
     "trust_gains_principal", "failed_change", "lookalike_role", "same_name_other_account", "deny_other_region",
     "repaired_before_stop", "loss_after_all_stopped", "success_within_grace", "tags_and_description",
     "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "tls_policy_detached",
+    "tls_role_deleted", "tls_authority_untagged",
 }  # fmt: skip
 UNEXPLAINED = {"scp_unseen", "denied_no_change"}
 #: Kinds that must name changes which only look guilty.
@@ -293,6 +294,21 @@ def test_tls_states(made):
     broken = {row["state"] for item in of_kind(made, "tls_policy_detached") for row in item.answer["tls"].values()}
     assert healthy == {"healthy", "deleted"}
     assert broken == {"blocked", "recovered"}
+
+
+def test_tls_causes(made):
+    expected = {
+        "tls_policy_detached": ["DetachRolePolicy"],
+        "tls_role_deleted": ["DetachRolePolicy", "DeleteRole"],
+        "tls_authority_untagged": ["UntagCertificateAuthority"],
+    }
+    for kind, wanted in expected.items():
+        for item in of_kind(made, kind):
+            names = {record["eventID"]: record["eventName"] for record in item.records}
+            for row in item.answer["tls"].values():
+                assert [names[event_id] for event_id in row["cause_event_ids"]] == wanted
+            (finding,) = [row for row in item.answer["findings"] if row["kind"] == "tls_blocked"]
+            assert finding["secret_arns"] == sorted(item.answer["tls"])
 
 
 def test_some_outages_are_only_possible(made):
