@@ -35,7 +35,6 @@ class Contents:
     left_out: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     is_log: bool = False
-    member_names: list[str] = field(default_factory=list)
 
 
 def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
@@ -44,10 +43,8 @@ def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
     count = 0
     for part in expand(data, name, limit=limit):
         count += 1
-        contents.member_names.append(part.name)
         contents.problems.extend(part.problems)
-        haul = Haul(part.name)
-        _read_part(part, haul)
+        haul = open_part(part)
         contents.records.extend(haul.records)
         contents.task_texts.extend(haul.task_texts)
         contents.left_out.update(haul.left_out)
@@ -56,6 +53,13 @@ def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
     if count == 0:
         contents.left_out["empty"] += 1
     return contents
+
+
+def open_part(part: Part) -> Haul:
+    """What one plain part holds. Its own problems (`part.problems`) are not repeated."""
+    haul = Haul(part.name)
+    _read_part(part, haul)
+    return haul
 
 
 def _read_part(part: Part, haul: Haul) -> None:

@@ -25,17 +25,23 @@ class ClauseProbe:
     start: datetime | None
     end: datetime | None
 
+    def admits_call(self, event_source: str, event_name: str, failed: bool) -> bool:  # noqa: FBT001 - a facet
+        """True when the clause cannot be ruled out by what was called and whether it failed."""
+        return (
+            (self.event_sources is None or event_source in self.event_sources)
+            and (self.event_names is None or event_name in self.event_names)
+            and (self.failed is None or failed is self.failed)
+        )
+
     def admits(self, seen: "Glimpse") -> bool:
         """True when the clause cannot be ruled out."""
         return (
-            (self.event_sources is None or seen.event_source in self.event_sources)
-            and (self.event_names is None or seen.event_name in self.event_names)
+            self.admits_call(seen.event_source, seen.event_name, seen.failed)
             and (
                 self.session_names is None
                 or seen.session_name in self.session_names
                 or seen.requested_session_name in self.session_names
             )
-            and (self.failed is None or seen.failed is self.failed)
             and (self.start is None or seen.moment >= self.start)
             and (self.end is None or seen.moment < self.end)
             and (self.accounts is None or seen.account in self.accounts)

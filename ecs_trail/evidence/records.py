@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -21,14 +22,8 @@ from ecs_trail.evidence.texts import compact, lenient
 Row = tuple[Any, ...]
 #: What stands in place of a credential in `response_elements`.
 HIDDEN: Final = "HIDDEN_BY_ECS_TRAIL"
-_SECRET_WORDS: Final = (
-    b"sessionToken",
-    b"secretAccessKey",
-    b"credentials",
-    b"SessionToken",
-    b"SecretAccessKey",
-    b"Credentials",
-)
+#: A secret key, or an escape that may spell one.
+_SECRET_WORDS: Final = re.compile(rb"(?i:sessiontoken|secretaccesskey|credentials)|\\u")
 _SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
 _ROLE_IN_MESSAGE: Final = re.compile(r"on resource: (arn:[\w-]*:iam::\d*:role/[\w+=,.@/-]+)")
 _ASSUMED: Final = ":assumed-role/"
@@ -129,6 +124,7 @@ def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False)
     return _row(record, text, source, position)
 
 
+@lru_cache(maxsize=16384)
 def session_of(arn: str | None, principal_id: str | None, identity_type: str | None) -> str | None:
     """Who acted: the last part of an assumed-role ARN; else what follows the colon in an AssumedRole's principalId."""
     if arn is not None and _ASSUMED in arn:
@@ -136,6 +132,14 @@ def session_of(arn: str | None, principal_id: str | None, identity_type: str | N
     if identity_type == "AssumedRole" and principal_id is not None and ":" in principal_id:
         return principal_id.partition(":")[2] or None
     return None
+
+
+def asked_session(parameters: bytes) -> str | None:
+    """The session name an AssumeRole call asks for, from its `requestParameters`."""
+    try:
+        return _ASKED.decode(parameters).roleSessionName or None
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def canonical(raw: str) -> str:
@@ -217,14 +221,13 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
 
 def _has_text_for_objects(record: _Record) -> bool:
     """True when a free part is JSON inside a JSON string, as string columns give it."""
-    parts = (
-        record.requestParameters,
-        record.responseElements,
-        record.additionalEventData,
-        record.serviceEventDetails,
-        record.resources,
+    return (
+        bytes(record.requestParameters)[:2] in _OPENING_TEXT
+        or bytes(record.responseElements)[:2] in _OPENING_TEXT
+        or bytes(record.additionalEventData)[:2] in _OPENING_TEXT
+        or bytes(record.serviceEventDetails)[:2] in _OPENING_TEXT
+        or bytes(record.resources)[:2] in _OPENING_TEXT
     )
-    return any(bytes(part)[:2] in _OPENING_TEXT for part in parts)
 
 
 def _asked(record: _Record) -> _Asked:
@@ -263,6 +266,8 @@ def _free(text: bytes) -> str | None:
     """A free-form part as compact JSON text; None for nothing."""
     if text in _NOTHING:
         return None
+    if b" " not in text and b"\n" not in text:  # compact already
+        return text.decode("utf-8", errors="replace")
     try:
         return bytes(msgspec.json.format(text, indent=-1)).decode("utf-8", errors="replace")
     except (msgspec.MsgspecError, RecursionError):
@@ -270,7 +275,7 @@ def _free(text: bytes) -> str | None:
 
 
 def _without_credentials(text: bytes) -> str | None:
-    if not any(word in text for word in _SECRET_WORDS) and b"\\u" not in text:
+    if text in _NOTHING or _SECRET_WORDS.search(text) is None:
         return _free(text)
     try:
         return compact(_hidden(json.loads(text))).decode("utf-8")
@@ -337,8 +342,8 @@ def _typed(name: str, value: object) -> object:
         return msgspec.Raw(b"") if value in (None, "") else msgspec.Raw(compact(value))
     if name in {"readOnly", "managementEvent"}:
         return _flag(value)
-    if value is None and name in {"eventName", "eventSource"}:
-        return ""
+    if name in {"eventName", "eventSource"}:
+        return _word(value) or ""
     return _word(value)
 
 

@@ -5,18 +5,21 @@ reading (a property test holds that). The selection is applied exactly by `sourc
 """
 
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ecs_trail.evidence.compression import EXPANSION_LIMIT
-from ecs_trail.evidence.containers import Contents, unwrap
+from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
+from ecs_trail.evidence.containers import open_part
+from ecs_trail.evidence.fastlane import scan_fast
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans
 from ecs_trail.evidence.moments import stamp_of
 from ecs_trail.evidence.probes import Probe, admits, glimpse
 from ecs_trail.evidence.records import RejectedError, Row, row_of
 
 _NAMED_EXAMPLES: Final = 3
+#: Kinds that name a file only when nothing else in it does.
+_SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
 
 def read_unit(unit: Fetched, probe: Probe) -> Reading:
@@ -49,30 +52,52 @@ def failed(source: str, kind: str, detail: str) -> Reading:
     return Reading(source, failed=True, problems=[Problem(source, kind, detail)])
 
 
-def scan_bytes(data: bytes, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT) -> Reading:
-    """The reading of one file's bytes: rows that may match, and all counts."""
-    return scan_plainly(data, source, probe, limit=limit)
+def scan_bytes(
+    data: bytes, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT, is_fast: bool = True
+) -> Reading:
+    """The reading of one file's bytes: rows that may match, and all counts.
+
+    `is_fast=False` takes the full road for every part: unwrap everything, make every row, keep those that may match.
+    """
+    reading = Reading(source)
+    tally = _Tally()
+    see_stamp(reading, source)
+    for part in expand(data, source, limit=limit):
+        tally.parts += 1
+        see_stamp(reading, part.name)
+        reading.problems.extend(part.problems)
+        if not (is_fast and not part.problems and scan_fast(part.data, part.name, probe, reading)):
+            _scan_part(part, probe, reading, tally)
+    _conclude(reading, tally)
+    return reading
 
 
-def scan_plainly(data: bytes, source: str, probe: Probe, *, limit: int = EXPANSION_LIMIT) -> Reading:
-    """The full road: unwrap everything, make every row, keep those that may match. Slow and always right."""
-    contents = unwrap(data, source, limit=limit)
-    reading = Reading(source, problems=contents.problems, task_texts=contents.task_texts)
-    rejected: dict[str, list[str]] = {}
-    for found in contents.records:
+@dataclass(slots=True)
+class _Tally:
+    """What decides in the end whether a file was read, left out or failed."""
+
+    parts: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    is_log: bool = False
+
+
+def _scan_part(part: Part, probe: Probe, reading: Reading, tally: _Tally) -> None:
+    haul = open_part(part)
+    rejected: list[str] = []
+    for found in haul.records:
         try:
             row = row_of(found.text, found.source, found.position, is_rebuilt=found.is_rebuilt)
         except RejectedError as error:
-            reading.records_rejected += 1
-            rejected.setdefault(found.source, []).append(f"record {found.position}: {error}")
+            rejected.append(f"record {found.position}: {error}")
             continue
         keep(reading, row, probe, is_rebuilt=found.is_rebuilt)
-    for name, reasons in rejected.items():
-        reading.problems.append(rejection(name, reasons))
-    for name in contents.member_names:
-        see_stamp(reading, name)
-    _conclude(reading, contents)
-    return reading
+    reading.problems.extend(haul.problems)
+    if rejected:
+        reading.records_rejected += len(rejected)
+        reading.problems.append(rejection(part.name, rejected))
+    reading.task_texts.extend(haul.task_texts)
+    tally.left_out.update(haul.left_out)
+    tally.is_log = tally.is_log or haul.is_log
 
 
 def keep(reading: Reading, row: Row, probe: Probe, *, is_rebuilt: bool) -> None:
@@ -105,19 +130,20 @@ def see_stamp(reading: Reading, name: str) -> None:
     reading.newest_stamp = moment if known is None else max(known, moment)
 
 
-def _conclude(reading: Reading, contents: Contents) -> None:
+def _conclude(reading: Reading, tally: _Tally) -> None:
     """Say what the file was: read, left out as a whole, or failed."""
-    if reading.records_read or reading.records_rejected or contents.is_log:
-        reading.items_left_out = contents.left_out
-    elif contents.left_out and not any(problem.is_partial for problem in contents.problems):
-        reading.left_out = _main_kind(contents.left_out)
-    elif contents.task_texts:
-        reading.items_left_out = contents.left_out
+    if tally.parts == 0:
+        tally.left_out["empty"] += 1
+    if reading.records_read or reading.records_rejected or tally.is_log:
+        reading.items_left_out = tally.left_out
+    elif tally.left_out and not any(problem.is_partial for problem in reading.problems):
+        reading.left_out = _main_kind(tally.left_out)
+    elif tally.left_out.keys() - _SAYING_LITTLE:  # a part was recognised, another could not be read
+        reading.items_left_out = tally.left_out
     else:
         reading.failed = True
 
 
 def _main_kind(kinds: Counter[str]) -> str:
     """The kind of a file with several: what says most about it, then the most frequent, then by name."""
-    telling: Callable[[str], bool] = {"not_cloudtrail", "empty"}.__contains__
-    return min(kinds, key=lambda kind: (telling(kind), -kinds[kind], kind))
+    return min(kinds, key=lambda kind: (kind in _SAYING_LITTLE, -kinds[kind], kind))

@@ -93,8 +93,11 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
         if fields is None:
             haul.problems.append(Problem(haul.source, "broken_json", "an object cannot be read; it is left out."))
             return
-    kind = _kind(fields)
-    if kind is not None:
+    is_native = fields.keys() >= _NATIVE
+    kind = _kind_of_record(fields) if is_native else _kind(fields)
+    if kind is None and is_native and not _OTHER_SOURCES.fullmatch(_word(fields, "eventSource")):
+        haul.take(value)
+    elif kind is not None:
         haul.left_out[kind] += 1
     elif _is_task_state(fields):
         haul.take_tasks(value)
@@ -117,6 +120,11 @@ def is_record(fields: Fields) -> bool:
     return len(names & _MARKS) >= 3 and ("eventName" in names or "eventSource" in names)
 
 
+#: Fields that every record of eventVersion 1.02 and later has; an object with all of them is looked at no further.
+_NATIVE: Final = frozenset(
+    {"eventVersion", "eventTime", "eventSource", "eventName", "eventID", "awsRegion", "recipientAccountId",
+     "userIdentity"}
+)  # fmt: skip
 _MARKS: Final = frozenset(
     {"eventVersion", "eventID", "eventId", "eventTime", "eventSource", "eventName", "userIdentity", "awsRegion",
      "recipientAccountId", "eventType", "requestParameters", "sourceIPAddress"}
@@ -127,18 +135,25 @@ def _kind(fields: Fields) -> str | None:
     """The kind for which an object is left out, or None."""
     if "digestStartTime" in fields and "logFiles" in fields:
         return "digest"
+    kind = _kind_of_record(fields)
+    if kind is not None:
+        return kind
+    if _word(fields, "messageType") == "CONTROL_MESSAGE":
+        return "control_message"
+    if _word(fields, "Event") == "s3:TestEvent":
+        return "s3_notification"
+    if "s3Bucket" in fields and "s3ObjectKey" in fields:  # the notification a trail sends to its SNS topic
+        return "s3_notification"
+    return _kind_of_envelope(fields)
+
+
+def _kind_of_record(fields: Fields) -> str | None:
     category, event_type = _word(fields, "eventCategory"), _word(fields, "eventType")
     if category == "Insight" or event_type == "AwsCloudTrailInsight" or "insightDetails" in fields:
         return "insight"
     if category == "Aggregated" or event_type == "AwsAggregatedEvent":
         return "aggregated"
-    if _word(fields, "messageType") == "CONTROL_MESSAGE":
-        return "control_message"
-    if _word(fields, "eventSource") == "aws:s3" or _word(fields, "Event") == "s3:TestEvent":
-        return "s3_notification"
-    if "s3Bucket" in fields and "s3ObjectKey" in fields:  # the notification a trail sends to its SNS topic
-        return "s3_notification"
-    return _kind_of_envelope(fields)
+    return "s3_notification" if _word(fields, "eventSource") == "aws:s3" else None
 
 
 def _kind_of_envelope(fields: Fields) -> str | None:
