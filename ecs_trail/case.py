@@ -35,7 +35,7 @@ from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Evidence, Receipt, scan
 from ecs_trail.evidence.tasks import TASK_STATES
-from ecs_trail.frames import Row, rows, to_frame
+from ecs_trail.frames import rows, to_frame
 from ecs_trail.selection import Selection, bounded, default_selection
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, format_time, parse_duration, parse_time
@@ -84,7 +84,7 @@ def read(
     return frame
 
 
-def investigate(
+def investigate(  # noqa: PLR0913 - the options of the command line, each by name
     source: SourceLike | Sequence[SourceLike],
     *,
     since: str | datetime | None = None,
@@ -102,10 +102,10 @@ def investigate(
 ) -> "Case":
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
 
-    `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times are
-    ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved `DescribeTasks`
-    output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of` is the moment to
-    judge at; by default the newest selected event, saved task state or log-file stamp.
+    `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times
+    are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
+    `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
+    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp.
     """
     window = _window(since, until)
     evidence = scan(
@@ -287,7 +287,7 @@ class Case:
     @cached_property
     def volumes(self) -> pd.DataFrame:
         """Lifecycles of ECS-managed volumes, with their final state."""
-        found = finished_volumes(self._volumes, self.tasks, self.task_lives)
+        found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
         shown = set(self.task_lives["task_arn"].to_list())
         narrowed = self.focus != Focus()
         return VOLUMES.frame(one for one in found if not narrowed or one["task_arn"] in shown)
@@ -312,7 +312,7 @@ class Case:
     # -- questions ------------------------------------------------------------------------------------------------
 
     def explain(self, task_arn: str) -> str:
-        """The chain of evidence of one task, in words. Takes a task ARN or its id; raises `UsageError` for an unknown one."""
+        """The chain of evidence of one task (ARN or id), in words. Raises `UsageError` for an unknown task."""
         found = [task for task in rows(self.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
         if not found:
             raise UsageError(
@@ -325,7 +325,7 @@ class Case:
         return explain_task(task, calls, changes, outage, self.as_of)
 
     def raw(self, event_id: str) -> str:
-        """A record exactly as received, JSON text; it may hold session tokens. Raises `UsageError` for an unknown id."""
+        """A record exactly as received, JSON text; may hold session tokens. Raises `UsageError` for an unknown id."""
         return self.evidence.raw(event_id)
 
     def allowed(self, action: str, *, at: str | datetime, role: str | None = None) -> Decision:
@@ -426,11 +426,9 @@ def _needed_time(given: str | datetime) -> datetime:
 
 
 def _snapshot(saved: RoleSnapshot) -> Snapshot:
-    key: Row | tuple[str, str] | None = role_key(saved.role_arn)
-    if not isinstance(key, tuple):
-        raise UsageError(
-            "the saved role state names no role.", hint="add the output of 'aws iam get-role' as \"Role\"."
-        )
+    key = role_key(saved.role_arn)
+    if key is None:
+        raise UsageError("the saved role state names no role.", hint="add the output of aws iam get-role as Role.")
     return Snapshot(
         account=key[0],
         role_name=key[1],

@@ -8,7 +8,8 @@ from ecs_trail.times import Window, format_time
 
 
 def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, as_of: datetime) -> dict[str, Any]:
-    """The contract's `evidence` object. Times are printed in UTC; lists are sorted, so that equal reads print equally."""
+    """The contract's `evidence` object. Times are UTC; lists are sorted, so that equal reads print equally."""
+    places = sorted(receipt.spans, key=lambda one: (one[0] or "", one[1] or ""))
     firsts = [span.first for span in receipt.spans.values() if span.first is not None]
     start = window.start or min(firsts, default=as_of)
     end = window.end or as_of
@@ -27,9 +28,7 @@ def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, 
         "problems": [
             {"source": problem.source, "kind": problem.kind, "detail": problem.detail} for problem in receipt.problems
         ],
-        "coverage": [
-            _covered(key, receipt) for key in sorted(receipt.spans, key=lambda one: (one[0] or "", one[1] or ""))
-        ],
+        "coverage": [_covered(key, receipt) for key in places],
     }
 
 

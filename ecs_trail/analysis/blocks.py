@@ -146,9 +146,9 @@ def _link(
     direct = [loss for _, loss in first]
     for loss in mine:
         until = wanted[loss["action"]] or case.as_of
-        touches = loss["lost_at"] < until and (loss["regained_at"] is None or loss["regained_at"] > start)
-        late = loss["outage_id"] in linked or loss["lost_at"] >= block.since
-        if loss in direct or (touches and late):
+        open_then = loss["regained_at"] is None or loss["regained_at"] > start
+        later = loss["lost_at"] >= block.since and open_then
+        if loss in direct or (loss["lost_at"] < until and (loss["outage_id"] in linked or later)):
             block.losses.append(loss)
 
 

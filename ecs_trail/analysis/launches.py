@@ -1,7 +1,7 @@
 """Launches refused because the caller may not pass a role: `iam:PassRole` denials inside ECS records.
 
-CloudTrail has no `PassRole` event; the refused `RunTask`, `CreateService` or `UpdateService` carries it in its error text
-(*IAM User Guide*, "Grant a user permissions to pass a role to an AWS service", read on 2026-11-24).
+CloudTrail has no `PassRole` event; the refused `RunTask`, `CreateService` or `UpdateService` carries it in its error
+text (*IAM User Guide*, "Grant a user permissions to pass a role to an AWS service", read on 2026-11-24).
 """
 
 from typing import Final

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ecs_trail.analysis.blocks import Block, Case, block_of, by_hand, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
+from ecs_trail.calls import Outcome
 from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, Phase, Purpose, TaskState, VolumeState
 
@@ -76,22 +77,33 @@ def links(
     return TASKS.frame(judged)
 
 
-def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataFrame) -> list[Row]:
-    """The volumes with their final state: blocked, kept and leaked are known only once their task is judged."""
-    task_of = {task["task_arn"]: task for task in rows(tasks, ("task_arn", "state", "kept_by_design", "resolved_at"))}
-    kept_at = {life["task_arn"]: life["saved_stopped_at"] for life in rows(lives, ("task_arn", "saved_stopped_at"))}
+def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataFrame, calls: pd.DataFrame) -> list[Row]:
+    """The volumes with their final state: blocked, kept and leaked are known only once their task is judged.
+
+    A volume is leaked when ECS says its task has stopped, or when its task never started and its deletion was refused.
+    """
+    task_of = {task["task_arn"]: task for task in rows(tasks, ("task_arn", "state", "kept_by_design"))}
+    stopped = {life["task_arn"] for life in rows(lives, ("task_arn", "saved_stopped_at")) if life["saved_stopped_at"]}
+    refused = {
+        call["volume_id"]
+        for call in rows(calls, ("volume_id", "event_name", "outcome", "by_ecs"))
+        if call["by_ecs"] and call["event_name"] == "DeleteVolume" and call["outcome"] == Outcome.DENIED
+    }
     found = rows(volumes)
     for volume in found:
         task = task_of.get(volume["task_arn"])
-        if task is None or volume["gone_at"] is not None:
+        if task is None:
             continue
         if volume["delete_on_termination"] is None:
             volume["delete_on_termination"] = not task["kept_by_design"]
+        if volume["gone_at"] is not None:
+            continue
+        never_started = task["state"] == TaskState.FAILED_TO_START and volume["volume_id"] in refused
         if task["kept_by_design"]:
             volume["state"] = VolumeState.KEPT if volume["detached_at"] is not None else volume["state"]
         elif task["state"] == TaskState.STUCK:
             volume["state"] = VolumeState.BLOCKED
-        elif kept_at.get(volume["task_arn"]) is not None or task["state"] == TaskState.FAILED_TO_START:
+        elif volume["task_arn"] in stopped or never_started:
             volume["state"] = VolumeState.LEAKED
     return found
 

@@ -1,7 +1,7 @@
 """Repair: the commands that give a role back what the evidence shows it had, and a task its way out.
 
 Commands are those of the AWS CLI v2 (*AWS CLI Command Reference*, iam, ec2, kms, organizations; read on 2026-11-24).
-Every word that comes from a log is quoted for a POSIX shell, as names and documents may have been shaped by an attacker.
+Every word that comes from a log is quoted for a POSIX shell: names and documents may have been shaped by an attacker.
 """
 
 import shlex

@@ -289,15 +289,15 @@ def at_arn(arn: str | None, part: int) -> str | None:
 
 
 def _gone(calls: list[Row], deleted: Row | None) -> Row | None:
-    """ECS's own "not found" after the volume was attached or worked on: somebody's deletion is not in the evidence."""
+    """ECS's own "not found" that no later success contradicts: the volume is gone, and no deletion is in the evidence.
+
+    EC2 is eventually consistent, so a "not found" right after creation counts only when nothing works afterwards.
+    """
     if deleted is not None:
         return None
-    known = False
-    for call in calls:
-        if call["outcome"] == Outcome.NOT_FOUND and call["by_ecs"] and known:
-            return call
-        known = known or call["event_name"] in {"AttachVolume", "DetachVolume", "DeleteVolume"}
-    return None
+    last_ok = max((at for at, call in enumerate(calls) if call["outcome"] == Outcome.OK), default=-1)
+    later = calls[last_ok + 1 :]
+    return next((call for call in later if call["outcome"] == Outcome.NOT_FOUND and call["by_ecs"]), None)
 
 
 def _state(created: Row | None, attached: Row | None, detached: Row | None, ended: Row | None) -> str:

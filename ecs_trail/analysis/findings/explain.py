@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from ecs_trail.analysis.findings.words import counted, done, role_label, spell
 from ecs_trail.arns import last_part
@@ -23,7 +24,7 @@ _STATES = {
 def explain_task(
     task: Row, calls: Sequence[Row], changes: Mapping[str, Row], outage: Row | None, as_of: datetime
 ) -> str:
-    """The story of one task, a sentence a line, oldest first. `calls` are its volume calls, `changes` all by event id."""
+    """The story of one task, a sentence a line. `calls` are its volume calls, `changes` all changes by event id."""
     return "\n".join(_lines(task, calls, changes, outage, as_of))
 
 
@@ -72,7 +73,7 @@ def _refusals(task: Row, calls: Sequence[Row]) -> Iterator[str]:
     kind = f" ({first['policy_type']} policy)" if first["policy_type"] else ""
     yield f"{spell(first['event_time'])}: ECS was refused {first['action']}{kind} [{first['event_id']}]."
     if len(denied) > 1:
-        gaps = [after["event_time"] - before["event_time"] for before, after in zip(denied, denied[1:], strict=False)]
+        gaps = [after["event_time"] - before["event_time"] for before, after in pairwise(denied)]
         usual = sorted(gaps)[len(gaps) // 2]
         yield (
             f"{counted(len(denied) - 1, 'further refusal')} until {spell(last['event_time'])}, "

@@ -39,44 +39,49 @@ def _stuck_finding(known: Known, tasks: Sequence[Row], outage: Row | None) -> Ro
     waiting = [task for task in tasks if task["state"] == TaskState.STUCK]
     role = known.roles.get(role_key(tasks[0]["role_arn"]))
     causes = known.causes(tasks)
+    if outage is not None:
+        # A task caught in a later outage as well names its changes; the finding is about one outage.
+        causes = [cause for cause in causes if cause["event_id"] in outage["cause_event_ids"]]
     label = role_label(tasks[0]["role_arn"])
     why = cause_clause(causes, label) if causes else "no change in the evidence explains it"
-    verb = "hang" if waiting else "hung"
-    count = len(waiting) if waiting else len(tasks)
     ended = None if waiting else max((task["resolved_at"] for task in tasks if task["resolved_at"]), default=None)
     return finding_row(
         FindingKind.STUCK_TASKS,
         Severity.CRITICAL if waiting else Severity.MEDIUM,
         ONGOING if waiting else RESOLVED,
-        title=f"{counted(count, 'task')} {verb if count > 1 else verb + ('s' if waiting else '')} in DEPROVISIONING: {why}",
+        title=f"{_hanging(len(waiting), len(tasks))} in DEPROVISIONING: {why}",
         **_impact(known, tasks, role),
         outage_id=outage and outage["id"],
         cause_event_ids=[cause["event_id"] for cause in causes],
         started_at=min((task["blocked_since"] for task in tasks if task["blocked_since"]), default=None),
         ended_at=ended,
-        explanation=_stuck_explanation(known, tasks, causes, outage),
+        explanation=_stuck_explanation(tasks, causes, outage),
         repair=_repairs(known, tasks, causes, outage, role) if waiting else [],
     )
+
+
+def _hanging(waiting: int, all_of_them: int) -> str:
+    if not waiting:
+        return f"{counted(all_of_them, 'task')} hung"
+    return f"{counted(waiting, 'task')} {'hangs' if waiting == 1 else 'hang'}"
 
 
 def _impact(known: Known, tasks: Sequence[Row], role: Row | None) -> Row:
     arns = {task["task_arn"] for task in tasks}
     best = min((task["confidence"] for task in tasks), key=lambda one: _CONFIDENCES[one])
     basis = {one for task in tasks for one in task["basis"]}
-    evidence = dict.fromkeys(
-        event for task in tasks for event in (*task["cause_event_ids"], *task["denied_event_ids"][:3])
-    )
+    events = (event for task in tasks for event in (*task["cause_event_ids"], *task["denied_event_ids"][:3]))
     return {
         "role_arn": role["role_arn"] if role else tasks[0]["role_arn"],
         "task_arns": sorted(arns),
         "volume_ids": sorted(volume["volume_id"] for volume in known.volumes if volume["task_arn"] in arns),
         "confidence": best,
         "basis": [one.value for one in Basis if one.value in basis],
-        "evidence": list(evidence),
+        "evidence": list(dict.fromkeys(events)),
     }
 
 
-def _stuck_explanation(known: Known, tasks: Sequence[Row], causes: Sequence[Row], outage: Row | None) -> str:
+def _stuck_explanation(tasks: Sequence[Row], causes: Sequence[Row], outage: Row | None) -> str:
     waiting = sum(task["state"] == TaskState.STUCK for task in tasks)
     parts = []
     if outage is not None:

@@ -7,7 +7,7 @@ from typing import Any
 from ecs_trail.analysis import repair
 from ecs_trail.analysis.findings.impact import role_repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
-from ecs_trail.analysis.findings.words import cause_clause, counted, done, names, outage_sentence, role_label
+from ecs_trail.analysis.findings.words import cause_clause, counted, done, outage_sentence, role_label, sentence
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Severity, TlsState, VolumeState
@@ -76,7 +76,7 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
     verb = "cannot be kept up" if waiting else "could not be kept up for a while"
     shown = waiting or secrets
     explanation = [outage_sentence(outage)] if outage else []
-    explanation += [f"{done(cause, label).capitalize()} [{cause['event_id']}]." for cause in causes]
+    explanation += [f"{sentence(done(cause, label))} [{cause['event_id']}]." for cause in causes]
     explanation.append("Without rotation, Service Connect traffic breaks seven days after the last one.")
     return finding_row(
         FindingKind.TLS_BLOCKED,
@@ -108,14 +108,13 @@ def pass_role(known: Known) -> Iterator[Row]:
             FindingKind.PASS_ROLE_DENIED,
             Severity.MEDIUM,
             ONGOING,
-            title=f"{last_part(principal)} may not pass {label} to ECS: {counted(len(denials), 'launch')} refused".replace(
-                "launchs", "launches"
-            ),
+            title=f"{last_part(principal)} may not pass {label} to ECS: {counted(len(denials), 'call')} refused",
             role_arn=role_arn,
             started_at=denials[0]["event_time"],
             confidence=Confidence.CERTAIN,
             basis=[Basis.DENIED_CALLS, Basis.POLICY_TYPE_IN_ERROR],
-            explanation=f"{names([one['event_name'] for one in denials])} by {principal} failed for want of iam:PassRole.",
+            explanation=f"{', '.join(sorted({one['event_name'] for one in denials}))} by {principal} failed: "
+            "the caller lacks iam:PassRole for this role.",
             evidence=[one["event_id"] for one in denials],
             repair=[_allow_pass_role(principal, role_arn)] if role_arn else [],
         )

@@ -46,6 +46,11 @@ def role_label(role_arn: str | None) -> str:
     return f"role {last_part(role_arn)}" if role_arn else "the role"
 
 
+def sentence(text: str) -> str:
+    """Text with its first letter raised, the rest as it is: names keep their spelling."""
+    return text[:1].upper() + text[1:]
+
+
 def names(arns: Sequence[str]) -> str:
     """Up to three names and how many more there are."""
     short = [last_part(arn)[:40] for arn in sorted(arns)]
@@ -77,7 +82,7 @@ def outage_sentence(outage: Row) -> str:
     until = f"until {format_time(outage['end'])}" if outage["end"] else "and still cannot at the end of the evidence"
     actions = ", ".join(outage["actions"])
     return (
-        f"{role_label(outage['role_arn']).capitalize()} could not {outage['phase']} {outage['purpose']} from "
+        f"{sentence(role_label(outage['role_arn']))} could not {outage['phase']} {outage['purpose']} from "
         f"{format_time(outage['start'])} {until}: it lost {actions} ({outage['id']})."
     )
 

@@ -85,10 +85,11 @@ def could_take(before: Material, after: Material, action: str) -> bool:
 
 
 def drops_grant(before: Material, after: Material, action: str) -> bool:
-    """Whether the step takes away a policy known to grant an action, the trust for it, or the role."""
+    """Whether the step takes away a policy that grants an action or may have, the trust for it, or the role."""
     if action == ASSUME_ROLE or before.state.exists != after.state.exists:
         return True
-    return any(can_grant(policy, action) for policy in before.identity if policy not in after.identity)
+    gone = [policy for policy in before.identity if policy not in after.identity]
+    return bool(set(before.opaque) - set(after.opaque)) or any(can_grant(policy, action) for policy in gone)
 
 
 def could_give(before: Material, after: Material, action: str) -> bool:

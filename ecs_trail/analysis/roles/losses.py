@@ -220,6 +220,5 @@ def _lost(before: _Span, span: _Span, action: str, *, worked: bool) -> Certainty
         if before.verdict is Verdict.ALLOWED or action == ASSUME_ROLE or span.denied:
             return Certainty.REPLAYED
         return Certainty.POSSIBLE if worked else None
-    if span.verdict is Verdict.UNKNOWN and before.verdict is Verdict.ALLOWED and span.drops_grant:
-        return Certainty.POSSIBLE
-    return None
+    # Nobody knows what is left on the role, or what the policy said that went: possible, no more (contract).
+    return Certainty.POSSIBLE if span.verdict is Verdict.UNKNOWN and span.drops_grant else None
