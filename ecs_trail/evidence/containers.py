@@ -23,7 +23,13 @@ from ecs_trail.evidence.texts import decode_text, read_values
 #: Words that make a text look like CloudTrail evidence even where it cannot be read.
 _HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID|class_uid)"?\s*["\\:]')
 _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", ".cloudtrail"})
-_FOREIGN: Final = ((b"PAR1", "a Parquet file"), (b"7z\xbc\xaf\x27\x1c", "a 7z archive"), (b"Rar!", "a RAR archive"))
+#: Place and mark of formats that may well hold evidence, but are not opened here.
+_FOREIGN: Final = (
+    (0, b"PAR1", "a Parquet file"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"Rar!", "a RAR archive"),
+)
 
 
 @dataclass(slots=True)
@@ -63,8 +69,8 @@ def open_part(part: Part) -> Haul:
 
 
 def _read_part(part: Part, haul: Haul) -> None:
-    for magic, label in _FOREIGN:
-        if part.data.startswith(magic):
+    for place, magic, label in _FOREIGN:
+        if part.data.startswith(magic, place):
             detail = f"{label}; only JSON and CSV, plain or compressed, are read here."
             haul.problems.append(Problem(part.name, "unreadable_file", detail))
             return

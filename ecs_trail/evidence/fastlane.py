@@ -61,7 +61,7 @@ _OTHER_TYPES: Final = frozenset({"AwsCloudTrailInsight", "AwsAggregatedEvent"})
 
 def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
     """Read a part into `reading` when it is plain CloudTrail; False, with `reading` untouched, when it is not."""
-    glances = _glances(text)
+    glances = _glances(text) if _is_unicode(text) else None
     if not glances:
         return False
     found: list[int] = []
@@ -90,6 +90,17 @@ def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
     for where, ends in bounds.items():
         spans[where].first, spans[where].last = ends
     return _keep(text, source, found, reading) and _count(reading, len(glances), spans)
+
+
+def _is_unicode(text: bytes) -> bool:
+    """True for valid UTF-8; what the decoder skips it does not look at that closely."""
+    if text.isascii():
+        return True
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _glances(text: bytes) -> list[_Glance] | None:

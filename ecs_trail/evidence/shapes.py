@@ -79,16 +79,14 @@ def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
             return
         for item in items:
             gather(item, haul, depth + 1)
-    elif first == b'"' and depth:
-        _gather_text(_text(value), haul, depth)
-    else:
+    elif not (first == b'"' and depth and _gather_text(_text(value), haul, depth)):
         haul.left_out["not_cloudtrail"] += 1
 
 
 def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
     fields = _fields(value)
     if fields is None:  # control characters inside strings: readable, but no JSON text as it stands
-        value = compact(lenient(value))
+        value = _spelled_anew(value)
         fields = _fields(value)
         if fields is None:
             haul.problems.append(Problem(haul.source, "broken_json", "an object cannot be read; it is left out."))
@@ -108,6 +106,13 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
         haul.take(value, is_rebuilt="eventName" not in fields or any("." in name for name in fields))
     elif not _gather_known(fields, haul, depth):
         _gather_inside(fields, haul, depth)
+
+
+def _spelled_anew(value: bytes) -> bytes:
+    try:
+        return compact(lenient(value))
+    except (ValueError, RecursionError):
+        return b""
 
 
 def is_record(fields: Fields) -> bool:

@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from evidence_builders import EXACT_SHAPES, assume_role, denied, dump, record
 from hypothesis import HealthCheck, given, settings
@@ -74,7 +75,7 @@ def both(data: bytes, probe: Probe) -> tuple[Reading, Reading]:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_fast_is_full(made: list[dict[str, Any]], shape: str, number: int) -> None:
     try:
-        text = EXACT_SHAPES[shape](made).encode()
+        text = EXACT_SHAPES[shape](made).encode("utf-8", errors="surrogatepass")
     except (AttributeError, TypeError, KeyError):  # a shape whose envelope is made of the odd field itself
         text = dump({"Records": made}).encode()
     fast, full = both(text, PROBES[number])
@@ -99,6 +100,69 @@ def test_fast_is_full_on_damaged_text(made: list[dict[str, Any]], data: st.DataO
                 text[place:place] = data.draw(st.sampled_from([b'"', b"{", b"}", b",", b"\n", b"\\", b"null", b"\xff"]))
     fast, full = both(bytes(text), data.draw(st.sampled_from(PROBES)))
     assert fast == full
+
+
+_WORDS = st.sampled_from([*NAMES, "a", "tasks", "failures", "events", "logEvents", "message", "data", "detail-type",
+                          "source", "QueryResultRows", "ResultSet", "Rows", "EventId", "EventName", "EventTime", "body",
+                          "metadata", "aws.cloudtrail.eventName", "requestParameters.0", "awslogs"])  # fmt: skip
+_TEXTS = st.sampled_from([*(value for value in ODD_VALUES if isinstance(value, str)), dump(record(1)),
+                          dump([record(2)]), "{", "[]", "H4sIAAAA", "2026-03-02T09:00:00Z", "ECS Task State Change"])  # fmt: skip
+_JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _TEXTS, st.sampled_from(BASE)),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_WORDS, inner, max_size=6)),
+    max_leaves=25,
+)
+
+
+@given(value=_JSON, probe=st.sampled_from(PROBES))
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_json_is_read_left_out_or_named(value: Any, probe: Probe) -> None:
+    """No JSON ends a scan, and what is neither read nor left out has a problem that makes the answer partial."""
+    fast, full = both(dump(value).encode("utf-8", errors="surrogatepass"), probe)
+    assert fast == full
+    assert fast.failed is False or any(problem.is_partial for problem in fast.problems)
+    assert not (fast.failed and fast.left_out)
+    table = pa.array([row[-1] for row in fast.rows], type=pa.string())
+    assert len(table) == len(fast.rows)
+
+
+@given(
+    data=st.binary(max_size=200),
+    prefix=st.sampled_from(
+        [
+            b"",
+            b"\x1f\x8b\x08",
+            b"BZh91AY&SY",
+            b"(\xb5/\xfd",
+            b"PK\x03\x04",
+            b"\xff\xfe",
+            b'{"Records":[',
+            b"event,eventTime\n",
+        ]
+    ),
+)
+@settings(max_examples=300, deadline=None)
+def test_any_bytes_are_read_left_out_or_named(data: bytes, prefix: bytes) -> None:
+    reading = scan_bytes(prefix + data, "some/file", PROBES[0])
+    assert reading.failed is False or any(problem.is_partial for problem in reading.problems)
+
+
+@pytest.mark.parametrize("depth", [100, 400, 900, 5000])
+def test_deep_values_in_a_record_end_no_scan(depth: int) -> None:
+    made = dump(record(1, requestParameters=None, eventID=None))
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        deep = made.replace('"requestParameters":null', f'"requestParameters":{opening * depth}1{closing * depth}')
+        fast, full = both(dump({"Records": []}).replace("[]", f"[{deep},{dump(record(2))}]").encode(), PROBES[0])
+        assert fast == full
+        assert fast.records_read + fast.records_rejected + len(fast.problems) >= 1
+
+
+def test_fast_is_full_for_every_damaged_byte() -> None:
+    text = dump([record(1), assume_role(2)]).encode()
+    for place in range(0, len(text), 3):
+        for byte in (b"\x80", b'"', b"\\"):
+            fast, full = both(text[:place] + byte + text[place + 1 :], PROBES[0])
+            assert fast == full
 
 
 @pytest.mark.parametrize("shape", ["records", "list", "lines", "records pretty", "lines CRLF", "list pretty"])

@@ -251,6 +251,8 @@ TASKS = {"tasks": [{"taskArn": "arn:aws:ecs:eu-west-1:1:task/c/1", "lastStatus":
         ("image.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "not_cloudtrail"),
         ("settings.json", b'{"a": {"b": [1, {"c": "x"}]}}', "not_cloudtrail"),
         ("number.json", b"12", "not_cloudtrail"),
+        ("words.json", b'["a", "b"]', "not_cloudtrail"),
+        ("named.json", b'{"Records": ["a"]}', "not_cloudtrail"),
         ("table.csv", b"name,event,size\na,b,1\n", "not_cloudtrail"),
     ],
 )  # fmt: skip
@@ -293,6 +295,7 @@ def test_network_activity_is_a_record(tmp_path: Path) -> None:
         ("e.txt", b'"eventVersion": "1.05",\n "eventName": "AssumeRole"', "broken_json"),
         ("f.parquet", b"PAR1" + bytes(40), "unreadable_file"),
         ("g.zip", b"PK\x03\x04" + bytes(40), "unreadable_file"),
+        ("h.tar", b"log.json".ljust(257, b"\0") + b"ustar\x0000" + bytes(200), "unreadable_file"),
     ],
 )
 def test_evidence_that_cannot_be_read_is_named(name: str, data: bytes, kind: str, tmp_path: Path) -> None:

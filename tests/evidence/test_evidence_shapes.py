@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from evidence_builders import (
+    ACCOUNT,
     COMPRESSIONS,
     EXACT_SHAPES,
     REBUILT_SHAPES,
+    ROLE,
     assume_role,
     content,
     dump,
@@ -86,6 +88,27 @@ def test_records_written_into_a_record_are_no_records(tmp_path: Path) -> None:
     inner = {"Records": [record(50)], "CloudTrailEvent": dump(record(51)), "detail": record(52)}
     (tmp_path / "log.json").write_text(dump({"Records": [record(1, requestParameters=inner)]}))
     assert read(tmp_path).events.column("event_id").to_pylist() == [record(1)["eventID"]]
+
+
+def test_deep_flattened_names(tmp_path: Path) -> None:
+    made = record(1)
+    flat = {
+        "event_id": "e1", "event_time": 1772442000000, "EVENT_SOURCE": "ec2.amazonaws.com",
+        "Event_Name": "DeleteVolume",
+        "user_identity_arn": made["userIdentity"]["arn"], "user_identity_type": "AssumedRole",
+        "user_identity_session_context_session_issuer_arn": ROLE, "useridentity_principalid": "AROA:x",
+        "user_identity_session_context_attributes_creation_date": "2026-03-02 08:00:00",
+        "request_parameters": dump(made["requestParameters"]), "recipient_account_id": ACCOUNT,
+        "aws_region": "eu-west-1", "read_only": "False", "error_code": "",
+    }  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text(dump(flat))
+    (row,) = read(tmp_path).events.to_pylist()
+    assert row["event_time"].isoformat() == "2026-03-02T09:00:00+00:00"
+    assert (row["session_name"], row["session_issuer_arn"]) == ("ECSTaskVolumesForEBS", ROLE)
+    assert (row["identity_type"], row["principal_id"], row["account_id"]) == ("AssumedRole", "AROA:x", ACCOUNT)
+    assert row["session_created_at"].isoformat() == "2026-03-02T08:00:00+00:00"
+    assert (row["read_only"], row["error_code"]) == (False, None)
+    assert json.loads(row["request_parameters"]) == made["requestParameters"]
 
 
 def test_a_forged_envelope_is_another_event(tmp_path: Path) -> None:
