@@ -2,7 +2,8 @@
 
 Schema `ecs-trail/answer/1`; the words are those of the contract ("Words with one meaning"). Fields of a row that the
 contract leaves open in this incident are named in the row's `unsure` list; an outage with `maybe` true may be absent
-from an investigation or stand in it with confidence `possible`.
+from an investigation or stand in it with confidence `possible`. Findings of other kinds than `stuck_tasks`,
+`tasks_at_risk`, `provisioning_blocked`, `tls_blocked` and `pass_role_denied` are not part of the answer.
 """
 
 from dataclasses import dataclass, field
@@ -130,6 +131,10 @@ def _judge(task: Task, truth: Truth, outages: list[Outage]) -> _Verdict:
         return _unblocked(task, truth, outages, stop)
     else:
         state = TaskState.STUCK if truth.as_of - stop >= STUCK_AFTER else TaskState.STOPPING
+    if state is TaskState.STOPPING:
+        # Nothing has failed yet that the evidence could show, so nothing has blocked it; what will, is plain already.
+        task.unsure += ["cause_event_ids", "outage"]
+        return _Verdict(task, state, None, [], stop)
     if first.tag_event:
         return _Verdict(task, state, None, [first.tag_event], stop, tag_event=first.tag_event)
     outage = _explaining(first, task, outages, Phase.TEARDOWN, truth.world.lag)

@@ -2,10 +2,12 @@
 
 from functools import partial
 
+from ecs_trail.practice.agent import DENIED
 from ecs_trail.practice.iam import aws_managed
-from ecs_trail.practice.papers import managed_tls, trust, without
+from ecs_trail.practice.papers import Paper, document, managed_tls, trust, trust_principal, without
+from ecs_trail.practice.records import Call, Caller
 from ecs_trail.practice.stage import HOUR, MINUTE, Crew, Stage
-from ecs_trail.practice.things import Secret
+from ecs_trail.practice.things import Secret, Task
 from ecs_trail.practice.tls import ROTATION
 
 
@@ -156,3 +158,86 @@ def _tls(stage: Stage) -> None:
         stage.world.at(stage.dawn + (10 + 7 * number) * MINUTE, partial(serve, f"gateway-{number}"))
     stage.past()
     stage.runners()
+
+
+def loss_mid_cleanup(stage: Stage) -> None:
+    """Some volumes are detached already when the right to detach goes: only the later loss, of deleting, hurts them."""
+    dice = stage.dice
+    stage.world.lag = dice.randint(0, 5)
+    stage.cast("inline")
+    second = stage.strike + dice.randint(20, 90)
+    no_detach = without(dice, frozenset({"ec2:DetachVolume"}))
+    neither = without(dice, frozenset({"ec2:DetachVolume", "ec2:DeleteVolume"}))
+    stage.change(stage.strike, lambda who: stage.iam.put_inline(who, stage.role, stage.inline_name, no_detach))
+    stage.change(second, lambda who: stage.iam.put_inline(who, stage.role, stage.inline_name, neither))
+    stop = stage.strike - dice.randint(90, 150)
+    crew = stage.crew(stage.before_strike(), stop, count=dice.randint(1, 2), how=dice.choice(("stop_task", "exit")))
+    trouble = ("DeleteVolume", "Client.VolumeInUse", "Volume is currently attached to an instance")
+
+    def hold(times: int) -> None:
+        for task in crew.tasks:
+            task.hiccups = [trouble] * times
+
+    stage.world.at(stop - 1, lambda: hold(30))
+    stage.world.at(second + stage.world.lag + 1, lambda: hold(0))
+    stage.mend(stage.grant, share=0.5)
+    stage.decoys()
+    stage.past()
+    for _ in range(dice.randint(1, 2)):
+        stage.crew(stage.before_strike(), second + stage.world.lag + dice.randint(30, 600), count=dice.randint(1, 2))
+    stage.reach(stage.strike + dice.randint(40, 90) * MINUTE)
+    stage.runners()
+
+
+def session_impersonated(stage: Stage) -> None:
+    """A person assumes the role under ECS's session name and touches volumes; these calls are not ECS's own."""
+    dice, world = stage.dice, stage.world
+    stage.cast()
+    root = trust_principal(f"arn:{world.partition}:iam::{stage.home.id}:root")
+    both = trust(dice)
+    paper = Paper(document(*both.json["Statement"], *root.json["Statement"]), both.rules)
+    stage.change(stage.strike - 60, lambda who: stage.iam.set_trust(who, stage.role, paper), harmless=True)
+    crew = stage.crew(stage.before_strike(), count=dice.randint(1, 2))
+    stage.world.at(stage.strike, lambda: _impersonate(stage, crew.tasks))
+    stage.usual()
+
+
+def _impersonate(stage: Stage, tasks: list[Task]) -> None:
+    role, place, dice = stage.role, stage.scope, stage.dice
+    identity = stage.people.role_session(role.name, "ECSTaskVolumesForEBS", path=role.path)
+    issuer = identity["sessionContext"]["sessionIssuer"]
+    issuer["principalId"] = role.role_id
+    identity["principalId"] = f"{role.role_id}:ECSTaskVolumesForEBS"
+    person = Caller(identity, dice.public_ip(), "aws-cli/2.24.11 ua/2.0 os/linux#6.1 lang/python#3.12.9")
+    for task in tasks:
+        if task.volume is None:
+            continue
+        looking = {"volumeSet": {"items": [{"volumeId": task.volume.id}]}, "filterSet": {}}
+        text = (
+            f"You are not authorized to perform this operation. User: {person.arn} is not authorized to perform: "
+            "ec2:DeleteVolume because no session policy allows the ec2:DeleteVolume action.",
+        )
+        calls = (
+            Call("ec2", "DescribeVolumes", role.account.id, place.region, looking, read_only=True),
+            Call(
+                "ec2", "DeleteVolume", role.account.id, place.region, {"volumeId": task.volume.id}, error=(DENIED, text)
+            ),
+        )
+        for call in calls:
+            stage.world.ledger.write(stage.world.now, person, call)
+
+
+def two_roles_broken(stage: Stage) -> None:
+    """Two roles of one account lose their rights within minutes of each other, each through its own change."""
+    dice = stage.dice
+    stage.cast()
+    stage.change(stage.strike, stage.revoke)
+    stage.mend(stage.grant)
+    other = stage.iam.new_role(stage.names[2], "/")
+    stage.found(other, "inline", at=stage.dawn + 30, scopes=(stage.scope,))
+    second = stage.strike + dice.randint(-300, 300)
+    stage.change(second, lambda who: stage.iam.delete_inline(who, other, stage.inline_name))
+    for _ in range(dice.randint(1, 2)):
+        stop = second + stage.world.lag + dice.randint(30, 600)
+        stage.crew(stage.before_strike(), stop, count=dice.randint(1, 2), place=(other, stage.scope))
+    stage.usual()

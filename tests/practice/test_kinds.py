@@ -65,6 +65,8 @@ BLAMED = {
     "deleted_by_person": {"DetachRolePolicy", "DeleteRolePolicy"},
     "kept_by_design": {"PutRolePolicy"},
     "two_regions_clusters": {"PutRolePolicy"},
+    "loss_mid_cleanup": {"PutRolePolicy"},
+    "two_roles_broken": {"DetachRolePolicy", "DeleteRolePolicy"},
 }
 #: Kinds in which no task may be blocked.
 UNHURT = {
@@ -73,7 +75,7 @@ UNHURT = {
     "trust_gains_principal", "failed_change", "lookalike_role", "same_name_other_account", "deny_other_region",
     "repaired_before_stop", "loss_after_all_stopped", "success_within_grace", "tags_and_description",
     "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "tls_policy_detached",
-    "tls_role_deleted", "tls_authority_untagged",
+    "tls_role_deleted", "session_impersonated", "tls_authority_untagged",
 }  # fmt: skip
 UNEXPLAINED = {"scp_unseen", "denied_no_change"}
 #: Kinds that must name changes which only look guilty.
@@ -133,7 +135,12 @@ def test_records_come_unordered(made, kind):
 @all_kinds
 def test_ecs_sessions_look_like_a_service(made, kind):
     for item in of_kind(made, kind):
-        acting = [r for r in item.records if r["userIdentity"].get("arn", "").endswith("/ECSTaskVolumesForEBS")]
+        acting = [
+            record
+            for record in item.records
+            if record["userIdentity"].get("arn", "").endswith("/ECSTaskVolumesForEBS")
+            and (kind != "session_impersonated" or "invokedBy" in record["userIdentity"])
+        ]
         assert acting
         for record in acting:
             identity = record["userIdentity"]
@@ -252,6 +259,34 @@ def test_healthy_tasks_are_everywhere(made):
 def test_two_outages_name_both_changes(made):
     rows = [row for item in of_kind(made, "two_outages_one_task") for row in item.answer["tasks"].values()]
     assert {len(row["cause_event_ids"]) for row in rows if row["state"] in HURT_STATES} == {2}
+
+
+def test_a_detached_volume_needs_no_right_to_detach(made):
+    for item in of_kind(made, "loss_mid_cleanup"):
+        (outage,) = [row for row in item.answer["outages"] if row["phase"] == "teardown"]
+        first, second = outage["cause_event_ids"]
+        causes = [item.answer["tasks"][arn]["cause_event_ids"] for arn in hurt(item)]
+        assert [second] in causes
+        assert all(found in ([second], [first, second]) for found in causes)
+
+
+def test_impersonated_calls_change_nothing(made):
+    for item in of_kind(made, "session_impersonated"):
+        false = [
+            record
+            for record in item.records
+            if record["userIdentity"].get("arn", "").endswith("/ECSTaskVolumesForEBS")
+            and "invokedBy" not in record["userIdentity"]
+        ]
+        assert any("errorCode" in record for record in false)
+        assert "running" in {row["state"] for row in item.answer["tasks"].values()}
+
+
+def test_two_roles_have_an_outage_each(made):
+    for item in of_kind(made, "two_roles_broken"):
+        rows = [row for row in item.answer["outages"] if row["phase"] == "teardown"]
+        assert len({row["role_arn"] for row in rows}) == 2
+        assert len([row for row in item.answer["findings"] if row["kind"] == "stuck_tasks"]) == 2
 
 
 def test_role_deleted_names_detach_then_delete(made):
