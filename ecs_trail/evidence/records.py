@@ -17,18 +17,13 @@ import msgspec
 
 from ecs_trail.evidence.moments import moment_of, parse_moment
 from ecs_trail.evidence.normal import restore
+from ecs_trail.evidence.parts import NOTHING, free_text, without_credentials
 from ecs_trail.evidence.texts import compact, lenient
 
 Row = tuple[Any, ...]
-#: What stands in place of a credential in `response_elements`.
-HIDDEN: Final = "HIDDEN_BY_ECS_TRAIL"
-#: A secret key, or an escape that may spell one.
-_SECRET_WORDS: Final = re.compile(rb"(?i:sessiontoken|secretaccesskey|credentials)|\\u")
-_SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
 _ROLE_IN_MESSAGE: Final = re.compile(r"on resource: (arn:[\w-]*:iam::\d*:role/[\w+=,.@/-]+)")
 _ASSUMED: Final = ":assumed-role/"
 _OPENING_TEXT: Final = frozenset({b'"{', b'"['})
-_NOTHING: Final = frozenset({b"", b"null", b'""'})
 
 
 class _Issuer(msgspec.Struct):
@@ -203,7 +198,7 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
         identity.principalId or None,
         identity.userName or None,
         identity.accessKeyId or None,
-        bytes(record.tlsDetails) not in _NOTHING,
+        bytes(record.tlsDetails) not in NOTHING,
         record.readOnly,
         record.managementEvent,
         record.eventType or None,
@@ -211,11 +206,11 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
         record.eventVersion or None,
         record.requestID or None,
         record.sharedEventID or None,
-        _free(bytes(record.requestParameters)),
-        _without_credentials(bytes(record.responseElements)),
-        _free(bytes(record.additionalEventData)),
-        _free(bytes(record.serviceEventDetails)),
-        _free(resources),
+        free_text(bytes(record.requestParameters)),
+        without_credentials(bytes(record.responseElements)),
+        free_text(bytes(record.additionalEventData)),
+        free_text(bytes(record.serviceEventDetails)),
+        free_text(resources),
         source,
         position,
         raw,
@@ -260,41 +255,9 @@ def _resources(text: bytes) -> list[_Resource]:
 
 
 def _account(resources: bytes) -> str | None:
-    if resources in _NOTHING:
+    if resources in NOTHING:
         return None
     return next((item.accountId for item in _resources(resources) if item.accountId), None)
-
-
-def _free(text: bytes) -> str | None:
-    """A free-form part as compact JSON text; None for nothing."""
-    if text in _NOTHING:
-        return None
-    if b" " not in text and b"\n" not in text:  # compact already
-        return text.decode("utf-8", errors="replace")
-    try:
-        return bytes(msgspec.json.format(text, indent=-1)).decode("utf-8", errors="replace")
-    except (msgspec.MsgspecError, RecursionError):
-        return text.decode("utf-8", errors="replace")
-
-
-def _without_credentials(text: bytes) -> str | None:
-    if text in _NOTHING or _SECRET_WORDS.search(text) is None:
-        return _free(text)
-    try:
-        return compact(_hidden(json.loads(text))).decode("utf-8")
-    except (ValueError, RecursionError):
-        return json.dumps(HIDDEN)
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_hidden(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: HIDDEN if key.lower() in _SECRET_KEYS and inner is not None else _hidden(inner)
-        for key, inner in value.items()
-    }
 
 
 def _without_nulls(value: Any) -> Any:

@@ -26,6 +26,10 @@ _RECORD_OPENING: Final = re.compile(
 _BETWEEN: Final = re.compile(r"[\s,\]}]*")
 #: Keys that may follow the list of records in its own wrapper.
 _TRAILER: Final = re.compile(r'"(?:NextToken|nextToken|ResponseMetadata|RetryAttempts)"\s*:')
+#: Breaks of one text that are described one by one; a text can be broken in many thousand places.
+MAX_NAMED: Final = 20
+#: Characters tried at first; nearly every record is shorter than the first of them.
+_WINDOWS: Final = (1 << 16, 1 << 21)
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
@@ -54,22 +58,38 @@ class _Salvage:
             place = self._resume(place)
         if not self.breaks and self.first_failure is not None:
             self.breaks.append(self.first_failure)
-        return self.values, [self._describe(place, reason) for place, reason in self.breaks]
+        described = [self._describe(place, reason) for place, reason in self.breaks[:MAX_NAMED]]
+        more = len(self.breaks) - MAX_NAMED
+        if self.budget <= 0:
+            described.append(("broken_json", "too much is broken to go on; what follows is not read."))
+        elif more > 0:
+            described.append(("broken_json", f"{more} more breaks follow; what can be read around them counts."))
+        return self.values, described
 
     def _value(self, place: int) -> int | None:
-        """The end of the value at `place`, or None; a failure is remembered for the caller."""
-        try:
-            _, end = _DECODER.raw_decode(self.text, place)
-        except json.JSONDecodeError as error:
-            self.budget -= max(error.pos - place, 64)
-            self._failed = (error.pos, error.msg)
-            return None
-        except RecursionError:
-            self.budget -= len(self.text)
-            self._failed = (place, "nested too deeply")
-            return None
-        self.budget -= end - place
-        return end
+        """The end of the value at `place`, or None; a failure is remembered for the caller.
+
+        A window of the text is tried before the whole: an error object of `json` counts lines from the beginning of
+        its text, so many errors in a large text would cost the square of it.
+        """
+        for size in (*_WINDOWS, len(self.text)):
+            window = self.text[place : place + size]
+            try:
+                _, end = _DECODER.raw_decode(window)
+            except json.JSONDecodeError as error:
+                self.budget -= max(error.pos, 64)
+                self._failed = (place + error.pos, error.msg)
+                if place + size >= len(self.text) or not _may_be_cut(error, len(window)):
+                    return None
+                self.budget -= len(window)
+            except RecursionError:
+                self.budget -= len(self.text)
+                self._failed = (place, "nested too deeply")
+                return None
+            else:
+                self.budget -= end
+                return place + end
+        return None
 
     _failed: tuple[int, str] = (0, "")
 
@@ -77,7 +97,7 @@ class _Salvage:
         """Read values from the start, also inside a wrapper that does not close; where to resume, None at the end."""
         text = self.text
         inside = False
-        while True:
+        while self.budget > 0:
             between = _BETWEEN.match(text, place)
             place = between.end() if between else place
             if place >= len(text):
@@ -100,6 +120,7 @@ class _Salvage:
                 self.breaks.append(self._failed)
                 return self._behind(place)
             place, inside = step, True
+        return None
 
     def _into(self, place: int) -> int | None:
         """The first record inside a wrapper that opens at `place` and does not close; None when it is no wrapper."""
@@ -148,6 +169,11 @@ class _Salvage:
             "broken_json",
             f"line {line}, byte {_bytes(self.text[:place])}: {reason}; what can be read around it counts.",
         )
+
+
+def _may_be_cut(error: json.JSONDecodeError, length: int) -> bool:
+    """True when an error may come from the end of the window and not from the text."""
+    return error.pos > length - 16 or error.msg.startswith("Unterminated")
 
 
 def _bytes(text: str) -> int:

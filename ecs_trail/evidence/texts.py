@@ -7,14 +7,13 @@ One value, lines of values (also behind a time stamp, as CloudWatch exports them
 import codecs
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.salvage import salvage
+from ecs_trail.evidence.salvage import MAX_NAMED, salvage
 
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _SPACE: Final = b" \t\r\n"
@@ -123,12 +122,7 @@ def _read_lines(lines: list[tuple[int, bytes]], source: str, data: bytes) -> Val
         for kind, detail in breaks:
             what = kind if is_last else "broken_json"
             found.problems.append(Problem(source, what, f"line {number}: {detail}"))
+    if len(found.problems) > MAX_NAMED:
+        more = len(found.problems) - MAX_NAMED
+        found.problems[MAX_NAMED:] = [Problem(source, "broken_json", f"{more} more lines are broken.")]
     return found
-
-
-def split_list(text: bytes) -> Iterator[bytes]:
-    """The elements of a JSON array as slices of it; nothing for anything else."""
-    try:
-        yield from (bytes(item) for item in msgspec.json.decode(text, type=list[msgspec.Raw]))
-    except (msgspec.DecodeError, RecursionError):
-        return

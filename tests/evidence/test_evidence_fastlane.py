@@ -106,7 +106,8 @@ _WORDS = st.sampled_from([*NAMES, "a", "tasks", "failures", "events", "logEvents
                           "source", "QueryResultRows", "ResultSet", "Rows", "EventId", "EventName", "EventTime", "body",
                           "metadata", "aws.cloudtrail.eventName", "requestParameters.0", "awslogs"])  # fmt: skip
 _TEXTS = st.sampled_from([*(value for value in ODD_VALUES if isinstance(value, str)), dump(record(1)),
-                          dump([record(2)]), "{", "[]", "H4sIAAAA", "2026-03-02T09:00:00Z", "ECS Task State Change"])  # fmt: skip
+                          dump([record(2)]), "{", "[]", "H4sIAAAA", "2026-03-02T09:00:00Z", "ECS Task State Change",
+                          ])  # fmt: skip
 _JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _TEXTS, st.sampled_from(BASE)),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(_WORDS, inner, max_size=6)),

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -124,6 +125,32 @@ def test_two_broken_records_are_two_problems(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text('{"Records":[' + ",".join(broken) + "]}")
     assert ids(tmp_path) == [event_id for number, event_id in enumerate(IDS) if number not in (3, 11)]
     assert kinds(tmp_path) == ["broken_json", "broken_json"]
+
+
+@pytest.mark.parametrize("end", [",", "\n"])
+def test_a_thousand_breaks_are_a_few_problems_and_little_work(end: str, tmp_path: Path) -> None:
+    broken = [dump(record(number)).replace('"readOnly":', '"readOnly"' if number % 2 else '"readOnly":')
+              for number in range(3000)]  # fmt: skip
+    body = end.join(broken)
+    (tmp_path / "log.json").write_text(body if end == "\n" else f'{{"Records":[{body}]}}')
+    started = time.monotonic()
+    evidence = read(tmp_path)
+    assert time.monotonic() - started < 20
+    assert evidence.events.num_rows == 1500
+    assert len(evidence.receipt.problems) == 21
+    assert "1480 more" in str(evidence.receipt.problems)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"id":' * 200_000, b'[{"id":1,' * 100_000, b'{"id" ' * 100_000, b'{"id":"' * 100_000,
+     b'{"id":{"id":1},' * 100_000, b'{"Records":[' * 100_000, b'{"a":1}x' * 100_000,
+     b'"' * 100_001 + b'{"eventVersion":', b"\x00{[" * 100_000],
+)  # fmt: skip
+def test_hostile_text_costs_little(text: bytes) -> None:
+    started = time.monotonic()
+    unwrap(text, "x.json")
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("place", ["middle", "end", "cut"])
