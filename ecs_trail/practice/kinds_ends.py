@@ -215,7 +215,7 @@ def _impersonate(stage: Stage, tasks: list[Task]) -> None:
         looking = {"volumeSet": {"items": [{"volumeId": task.volume.id}]}, "filterSet": {}}
         text = (
             f"You are not authorized to perform this operation. User: {person.arn} is not authorized to perform: "
-            "ec2:DeleteVolume because no session policy allows the ec2:DeleteVolume action.",
+            "ec2:DeleteVolume because no session policy allows the ec2:DeleteVolume action."
         )
         calls = (
             Call("ec2", "DescribeVolumes", role.account.id, place.region, looking, read_only=True),

@@ -120,6 +120,8 @@ def test_records_are_well_formed(made, kind):
             assert re.fullmatch(r"\d{12}", record["recipientAccountId"])
             if "errorCode" in record:
                 assert record["responseElements"] is None
+                assert isinstance(record["errorCode"], str)
+                assert isinstance(record["errorMessage"], str)
                 assert len(record["errorMessage"]) <= 1024
         json.dumps(item.records)
 
