@@ -16,8 +16,8 @@ from typing import Final
 from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
 from ecs_trail.evidence.moments import stamp_of
-from ecs_trail.evidence.shapes import Haul, gather
-from ecs_trail.evidence.tables import has_whole, is_table, lacking, record_of, rows_of_csv
+from ecs_trail.evidence.shapes import Haul, gather, gather_table
+from ecs_trail.evidence.tables import table_of_csv
 from ecs_trail.evidence.texts import decode_text, read_values
 
 #: Words that make a text look like CloudTrail evidence even where it cannot be read.
@@ -96,21 +96,13 @@ def _read_part(part: Part, haul: Haul) -> None:
 
 
 def _read_csv(text: bytes, haul: Haul) -> bool:
-    first_line = text.lstrip(b"\r\n").partition(b"\n")[0][:4096]
-    if text[:1] in (b"{", b"[") or b"event" not in first_line.lower():
+    first_line = text.lstrip(b"\r\n").partition(b"\n")[0][:4096].lower()
+    if text[:1] in (b"{", b"[") or not (b"event" in first_line or b"message" in first_line):
         return False
-    table = rows_of_csv(text.decode("utf-8", errors="replace"))
+    table = table_of_csv(text.decode("utf-8", errors="replace"))
     if table is None:
         return False
-    header, rows = table
-    haul.is_log = True
-    missing = lacking(header)
-    if missing:
-        haul.problems.append(
-            Problem(haul.source, "lossy_source", f"a CSV without {' and '.join(missing)}; its events say less.")
-        )
-    for row in rows:
-        haul.take(record_of(row), is_rebuilt=not has_whole(header))
+    gather_table(table, haul)
     return True
 
 
@@ -118,7 +110,7 @@ def _judge(part: Part, text: bytes, haul: Haul) -> None:
     """A part that is no JSON and no table: no evidence at all, or evidence that cannot be read."""
     if part.problems:
         return
-    if _HINTS.search(text) and not is_table([]):
+    if _HINTS.search(text):
         haul.problems.append(
             Problem(part.name, "broken_json", "line 1, byte 0: looks like CloudTrail, but is no JSON; not read.")
         )

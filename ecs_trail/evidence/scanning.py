@@ -48,8 +48,10 @@ def scan_path(path: Path, source: str, probe: Probe, *, limit: int = EXPANSION_L
 
 
 def failed(source: str, kind: str, detail: str) -> Reading:
-    """The reading of a file of which nothing could be read."""
-    return Reading(source, failed=True, problems=[Problem(source, kind, detail)])
+    """The reading of a file of which nothing could be read; its name still tells the stamp."""
+    reading = Reading(source, failed=True, problems=[Problem(source, kind, detail)])
+    see_stamp(reading, source)
+    return reading
 
 
 def scan_bytes(

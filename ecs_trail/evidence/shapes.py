@@ -18,7 +18,7 @@ import msgspec
 
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
 from ecs_trail.evidence.normal import canonical_key
-from ecs_trail.evidence.tables import rows_of_athena, rows_of_lake
+from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena, table_of_lake, whole_event
 from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
 
 Fields = dict[str, msgspec.Raw]
@@ -215,10 +215,12 @@ def _joined(fields: Fields) -> bytes:
 
 def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
     """Open a wrapping with a meaning of its own; False when the object is none."""
+    if _word(fields, "field") == "@message" and "value" in fields:  # a cell of CloudWatch Logs Insights
+        return _gather_field(bytes(fields["value"]), haul, depth)
     if "QueryResultRows" in fields:
-        return _gather_rows(rows_of_lake(bytes(fields["QueryResultRows"])), haul)
+        return _gather_table(table_of_lake(bytes(fields["QueryResultRows"])), haul)
     if "ResultSet" in fields:
-        return _gather_rows(rows_of_athena(bytes(fields["ResultSet"])), haul)
+        return _gather_table(table_of_athena(bytes(fields["ResultSet"])), haul)
     if _is_ocsf(fields):
         haul.problems.append(
             Problem(haul.source, "unreadable_file", "OCSF (Security Lake) events are not read from JSON files.")
@@ -238,12 +240,29 @@ def _is_ocsf(fields: Fields) -> bool:
     return "class_uid" in fields and "metadata" in fields and b"CloudTrail" in bytes(fields["metadata"])
 
 
-def _gather_rows(rows: list[tuple[bytes, bool]] | None, haul: Haul) -> bool:
-    if rows is None:
-        return False
+def gather_table(table: Table, haul: Haul) -> None:
+    """Find the records of a table: in a column with the whole event, else made of the columns."""
     haul.is_log = True
-    for row, is_rebuilt in rows:
-        haul.take(row, is_rebuilt=is_rebuilt)
+    missing = lacking(table.columns)
+    if missing and table.rows:
+        detail = f"a table without {' and '.join(missing)}; its events say less."
+        haul.problems.append(Problem(haul.source, "lossy_source", detail))
+    if table.short:
+        kind = "truncated_file" if table.is_cut else "broken_json"
+        detail = f"{len(table.short)} rows have too few cells, the first is row {table.short[0]}; they are not read."
+        haul.problems.append(Problem(haul.source, kind, detail))
+    for row in table.rows:
+        whole = whole_event(row)
+        if whole is not None:
+            gather(whole, haul, 1)
+        else:
+            haul.take(record_of(row), is_rebuilt=True)
+
+
+def _gather_table(table: Table | None, haul: Haul) -> bool:
+    if table is None:
+        return False
+    gather_table(table, haul)
     return True
 
 

@@ -6,8 +6,8 @@ of the columns, under their own names; `records.row_of` knows the spellings.
 
 import csv
 import io
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -16,21 +16,36 @@ from ecs_trail.evidence.normal import canonical_key
 from ecs_trail.evidence.texts import compact, is_json
 
 _WHOLE: Final = frozenset({"eventjson", "cloudtrailevent", "event_json", "cloud_trail_event"})
+#: Columns of log exports that hold whole events in CloudTrail's log group and anything elsewhere.
+_MESSAGES: Final = frozenset({"@message", "message"})
+_CELL_LIMIT: Final = 2**31 - 1
 #: A table is CloudTrail's when it has these columns, in any spelling.
 _NEEDED: Final = frozenset({"eventName", "eventTime"})
 _ONE_OF: Final = frozenset({"eventSource", "eventID"})
 _FREE: Final = frozenset({"requestParameters", "userIdentity"})
 
+Row = Mapping[str, str | None]
+
+
+@dataclass(slots=True)
+class Table:
+    """Columns and rows. `short` are the numbers of rows with too few cells, `is_cut` whether the last is one."""
+
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    short: list[int] = field(default_factory=list)
+    is_cut: bool = False
+
 
 def is_table(columns: Sequence[str]) -> bool:
     """True when the columns are those of a CloudTrail table, query result or event-history download."""
     names = {canonical_key(column.strip()) for column in columns}
-    return bool(_whole(columns)) or (names >= _NEEDED and bool(names & _ONE_OF))
+    return any(column.strip().lower() in _WHOLE for column in columns) or (names >= _NEEDED and bool(names & _ONE_OF))
 
 
 def lacking(columns: Sequence[str]) -> list[str]:
     """What a table cannot say about its events for want of columns; empty when it says everything."""
-    if _whole(columns):
+    if _whole(columns) is not None:
         return []
     names = {canonical_key(column.strip()) for column in columns}
     flat = {column.strip().lower().replace("_", "").partition(".")[0] for column in columns}
@@ -39,72 +54,72 @@ def lacking(columns: Sequence[str]) -> list[str]:
     )
 
 
-def record_of(row: Mapping[str, Any]) -> bytes:
-    """The record of one row as JSON text: the column with the whole event, or the filled columns under their names."""
-    whole = _whole(list(row))
-    if whole is not None:
-        text = row[whole]
-        if isinstance(text, str) and is_json(text.strip().encode("utf-8", errors="replace")):
-            return text.strip().encode("utf-8", errors="replace")
+def whole_event(row: Row) -> bytes | None:
+    """The column with the whole event as JSON text, or None when the row has none."""
+    column = _whole(list(row))
+    cell = row[column] if column is not None else None
+    text = cell.strip().encode("utf-8", errors="replace") if isinstance(cell, str) else b""
+    return text if text[:1] in (b"{", b"[") and is_json(text) else None
+
+
+def record_of(row: Row) -> bytes:
+    """A record made of the filled columns of a row, under their own names."""
     return compact({name.strip(): value for name, value in row.items() if name and value not in (None, "")})
 
 
-def has_whole(columns: Sequence[str]) -> bool:
-    """True when one column holds the whole event, so that a row is no rebuilt copy."""
-    return _whole(columns) is not None
-
-
-def rows_of_csv(text: str) -> tuple[list[str], list[dict[str, str]]] | None:
-    """Header and rows of CSV text, or None when it is no CloudTrail table. Cells may hold line ends."""
+def table_of_csv(text: str) -> Table | None:
+    """CSV text as a table, or None when it is none of CloudTrail's. Cells may hold line ends."""
     first_line = text.lstrip("\r\n").partition("\n")[0]
     delimiter = ";" if first_line.count(";") > first_line.count(",") else "," if "," in first_line else "\t"
     # A record may be 256 KB and csv's own limit is lower; the file is in memory already.
-    csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(_CELL_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = next(reader, [])
-        if len(header) < 2 and not _whole(header):
+        if not is_table(header) and not _messages(header):
             return None
-        if not is_table(header):
-            return None
-        return header, [dict(zip(header, cells, strict=False)) for cells in reader if any(cells)]
+        cells = [row for row in reader if any(row)]
     except csv.Error:
         return None
+    table = Table(header, [dict(zip(header, row, strict=False)) for row in cells if len(row) >= len(header)])
+    table.short = [number for number, row in enumerate(cells) if len(row) < len(header)]
+    table.is_cut = bool(table.short) and table.short[-1] == len(cells) - 1
+    return table if is_table(header) or any(whole_event(row) for row in table.rows) else None
 
 
-def rows_of_lake(value: bytes) -> list[tuple[bytes, bool]] | None:
-    """Records, and whether each is rebuilt, of `GetQueryResults` of CloudTrail Lake: rows are lists of one-entry maps
-    (*AWS CloudTrail API Reference*, "GetQueryResults", read on 2026-11-24). None when they are no events.
+def table_of_lake(value: bytes) -> Table | None:
+    """The table of `GetQueryResults` of CloudTrail Lake: rows are lists of one-entry maps
+    (*AWS CloudTrail API Reference*, "GetQueryResults", read on 2026-11-24). None when it holds no events.
     """
     rows = _decode(value, list[list[dict[str, str | None]]])
     if rows is None:
         return None
     merged = [{name: cell for entry in row for name, cell in entry.items()} for row in rows]
-    return [_record(row) for row in merged] if not merged or is_table(list(merged[0])) else None
+    columns = list(dict.fromkeys(name for row in merged for name in row))
+    return Table(columns, merged) if not merged or is_table(columns) else None
 
 
-def rows_of_athena(value: bytes) -> list[tuple[bytes, bool]] | None:
-    """Records, and whether each is rebuilt, of `GetQueryResults` of Athena: the first row is the header
-    (*Amazon Athena API Reference*, "GetQueryResults", read on 2026-11-24). None when they are no events.
+def table_of_athena(value: bytes) -> Table | None:
+    """The table of `GetQueryResults` of Athena: the first row is the header
+    (*Amazon Athena API Reference*, "GetQueryResults", read on 2026-11-24). None when it holds no events.
     """
     result = _decode(value, dict[str, Any])
     if result is None or not isinstance(result.get("Rows"), list):
         return None
     rows = [
-        [cell.get("VarCharValue") if isinstance(cell, dict) else None for cell in row.get("Data", [])]
+        [cell.get("VarCharValue") if isinstance(cell, dict) else None for cell in _cells(row)]
         for row in result["Rows"]
         if isinstance(row, dict)
     ]
-    if not rows:
-        return []
-    header = [str(cell) for cell in rows[0]]
-    if not is_table(header):
+    header = [str(cell) for cell in rows[0]] if rows else []
+    if rows and not is_table(header):
         return None
-    return [_record(dict(zip(header, row, strict=False))) for row in rows[1:]]
+    return Table(header, [dict(zip(header, row, strict=False)) for row in rows[1:]])
 
 
-def _record(row: Mapping[str, Any]) -> tuple[bytes, bool]:
-    return record_of(row), not has_whole(list(row))
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    cells = row.get("Data")
+    return cells if isinstance(cells, list) else []
 
 
 def _decode(value: bytes, kind: Any) -> Any:
@@ -115,4 +130,8 @@ def _decode(value: bytes, kind: Any) -> Any:
 
 
 def _whole(columns: Sequence[str]) -> str | None:
-    return next((column for column in columns if column.strip().lower() in _WHOLE), None)
+    return next((column for column in columns if column.strip().lower() in _WHOLE | _MESSAGES), None)
+
+
+def _messages(columns: Sequence[str]) -> bool:
+    return any(column.strip().lower() in _MESSAGES for column in columns)

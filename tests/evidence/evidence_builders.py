@@ -267,6 +267,10 @@ EXACT_SHAPES: dict[str, Shape] = {
     "nested": lambda r: dump([{"data": {"more": {"Records": r}}}]),
     "Lake with eventjson": lambda r: dump({"QueryStatus": "FINISHED",
                                            "QueryResultRows": [[{"eventjson": dump(made)}] for made in r]}),
+    "Logs Insights CSV": lambda r: table_text([{"@timestamp": "2026-03-02 09:00:00", "@message": dump(m)} for m in r]),
+    "Logs Insights result": lambda r: dump({"status": "Complete", "results": [
+        [{"field": "@timestamp", "value": "x"}, {"field": "@message", "value": dump(m)},
+         {"field": "@ptr", "value": "p"}] for m in r]}),
     "CSV with eventjson": lambda r: table_text([{"eventid": m["eventID"], "eventjson": dump(m)} for m in r]),
 }  # fmt: skip
 

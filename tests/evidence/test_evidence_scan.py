@@ -138,6 +138,14 @@ def test_the_stamp_of_a_broken_file_counts(tmp_path: Path) -> None:
     assert receipt.newest_stamp == datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
 
 
+def test_the_stamp_of_a_file_that_is_gone_counts(tmp_path: Path) -> None:
+    name = f"{ACCOUNT}_CloudTrail_eu-west-1_20260302T0915Z_aBcDeFgHiJkLmNoP.json.gz"
+    (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    receipt = read(tmp_path).receipt
+    assert receipt.files_failed == 1
+    assert receipt.newest_stamp == datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+
+
 def test_the_raw_record_is_found_by_id(tmp_path: Path) -> None:
     write(tmp_path, "a.json", some_records())
     evidence = read(tmp_path)

@@ -144,6 +144,29 @@ def test_event_history_csv_says_less_and_says_so(tmp_path: Path) -> None:
     assert rows[0]["source_ip_address"] == "ecs.amazonaws.com"
 
 
+def test_a_query_without_parameters_is_lossy(tmp_path: Path) -> None:
+    rows = [[{"eventid": "e1"}, {"eventname": "RunTask"}, {"eventtime": "2026-03-02 09:00:00.000"},
+             {"eventsource": "ecs.amazonaws.com"}]]  # fmt: skip
+    (tmp_path / "lake.json").write_text(dump({"QueryResultRows": rows}))
+    receipt = read(tmp_path).receipt
+    assert [problem.kind for problem in receipt.problems] == ["lossy_source"]
+    assert receipt.records_read == 1
+
+
+def test_a_cut_csv_gives_its_whole_rows(tmp_path: Path) -> None:
+    text = REBUILT_SHAPES["Athena CSV"]([record(1), record(2), record(3)])
+    (tmp_path / "athena.csv").write_text(text[: len(text) - 400])
+    receipt = read(tmp_path).receipt
+    assert receipt.records_read == 2
+    assert [problem.kind for problem in receipt.problems] == ["truncated_file"]
+
+
+def test_a_csv_of_other_messages_is_no_evidence(tmp_path: Path) -> None:
+    (tmp_path / "app.csv").write_text(table_text([{"@timestamp": "t", "@message": "started"}]))
+    (tmp_path / "app2.csv").write_text("level,message\ninfo,hello\n")
+    assert read(tmp_path).receipt.left_out == {"not_cloudtrail": 2}
+
+
 def test_a_rebuilt_copy_is_a_copy_and_the_whole_record_is_kept(tmp_path: Path) -> None:
     made = assume_role(1)
     (tmp_path / "a.csv").write_text(REBUILT_SHAPES["Athena CSV"]([made, record(2)]))

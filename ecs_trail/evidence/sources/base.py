@@ -109,7 +109,7 @@ def scan(
     for reading in _readings(sources, selection, workers, progress):
         gatherer.take(reading)
     receipt.problems.extend(problems)
-    events, duplicates, conflicts = merge(gatherer.finish(), gatherer.rebuilt)
+    events, duplicates, conflicts = merge(*gatherer.finish())
     receipt.duplicates = duplicates
     receipt.events_selected = events.num_rows
     receipt.records_not_selected = receipt.records_read - duplicates - events.num_rows
@@ -154,11 +154,11 @@ class _Gatherer:
         if len(self.rows) >= _TRIM_AFTER:
             self._trim()
 
-    def finish(self) -> pa.Table:
+    def finish(self) -> tuple[pa.Table, list[bool]]:
+        """The selected rows of all readings, and which of them were rebuilt."""
         self._trim()
         table = pa.concat_tables(self.tables) if self.tables else _table([], [])
-        self.rebuilt: list[bool] = table.column(_REBUILT).to_pylist()
-        return table.drop_columns([_REBUILT])
+        return table.drop_columns([_REBUILT]), table.column(_REBUILT).to_pylist()
 
     def _trim(self) -> None:
         if self.rows:
