@@ -169,6 +169,12 @@ class Case:
     @cached_property
     def events(self) -> pd.DataFrame:
         """The selected events (`EVENT_SCHEMA`), trimmed to what this investigation is about, in causal order."""
+        # The working frame keeps the row numbers of the evidence.
+        return to_frame(self.evidence.events.take(self._events.index.to_numpy()))
+
+    @property
+    def _events(self) -> pd.DataFrame:
+        """The same without the raw records, which no analysis needs."""
         return self._read["events"]
 
     @cached_property
@@ -194,7 +200,7 @@ class Case:
 
     @cached_property
     def _read(self) -> dict[str, pd.DataFrame]:
-        events = to_frame(self.evidence.events)
+        events = to_frame(self.evidence.events.drop_columns(["raw"]))
         if self._as_of is not None:
             events = events[events["event_time"] <= pd.Timestamp(self._as_of)]
         if self.focus.account is not None:
@@ -218,7 +224,9 @@ class Case:
     @cached_property
     def history(self) -> RoleHistory:
         """The roles over time, replayed."""
-        return role_history(self.events, self.role_uses, self.volume_calls, snapshots=self._snapshots, grace=self.grace)
+        return role_history(
+            self._events, self.role_uses, self.volume_calls, snapshots=self._snapshots, grace=self.grace
+        )
 
     @cached_property
     def role_changes(self) -> pd.DataFrame:
@@ -248,17 +256,17 @@ class Case:
     @cached_property
     def outside_changes(self) -> pd.DataFrame:
         """Writes of others to keys, certificate authorities and secrets."""
-        return outside_changes(self.events)
+        return outside_changes(self._events)
 
     @cached_property
     def key_outages(self) -> pd.DataFrame:
         """Spans in which an encryption key could not be used."""
-        return key_outages(self.events, list(self.history.arns.values()))
+        return key_outages(self._events, list(self.history.arns.values()))
 
     @cached_property
     def task_lives(self) -> pd.DataFrame:
         """Launch, provisioning and stop of every task that depends on an infrastructure role."""
-        lives = task_lives(self.events, self.volume_calls, self._volumes, self.task_states)
+        lives = task_lives(self._events, self.volume_calls, self._volumes, self.task_states)
         for column, wanted in (("region", self.focus.region), ("cluster", self.focus.cluster)):
             if wanted is not None:
                 lives = lives[(lives[column] == wanted).fillna(value=False)]
@@ -296,13 +304,13 @@ class Case:
     def tls(self) -> pd.DataFrame:
         """Service Connect secrets: issue, rotation, deletion, and what blocked them."""
         return tls(
-            self.events, tls_calls(self.events), self.losses, self.key_outages, as_of=self.as_of, grace=self.grace
+            self._events, tls_calls(self._events), self.losses, self.key_outages, as_of=self.as_of, grace=self.grace
         )
 
     @cached_property
     def pass_role_denials(self) -> pd.DataFrame:
         """Launches refused because the caller may not pass the role."""
-        return pass_role_denials(self.events)
+        return pass_role_denials(self._events)
 
     @cached_property
     def findings(self) -> pd.DataFrame:
@@ -348,7 +356,7 @@ class Case:
         """One line: how much was read and what was found."""
         ongoing = sum(row["status"] == "ongoing" for row in rows(self.findings))
         return (
-            f"<Case as of {format_time(self.as_of)}: {len(self.events)} events, {len(self.tasks)} tasks, "
+            f"<Case as of {format_time(self.as_of)}: {len(self._events)} events, {len(self.tasks)} tasks, "
             f"{len(self.findings)} findings, {ongoing} ongoing>"
         )
 
@@ -363,7 +371,7 @@ class Case:
         return {name: getattr(self, name) for name in (*names, *more)}
 
     def _evidence(self) -> dict[str, Any]:
-        return evidence_summary(self.receipt, events_selected=len(self.events), window=self.window, as_of=self.as_of)
+        return evidence_summary(self.receipt, events_selected=len(self._events), window=self.window, as_of=self.as_of)
 
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]

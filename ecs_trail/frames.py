@@ -1,7 +1,10 @@
 """Frames: plural nouns with a stated shape, written down in a `FrameSpec` beside the function that makes them."""
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any, Final
 
 import pandas as pd
@@ -38,9 +41,7 @@ class FrameSpec:
     def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         """Rows (column -> value; a missing column is null) as a frame of exactly this shape."""
         listed = list(rows)
-        arrays = [
-            pa.array([_value(row.get(name), kind) for row in listed], type=kind) for name, kind in self.columns.items()
-        ]
+        arrays = [_array([row.get(name) for row in listed], kind) for name, kind in self.columns.items()]
         return to_frame(pa.Table.from_arrays(arrays, schema=self.schema))
 
     def check(self, frame: pd.DataFrame) -> None:
@@ -64,19 +65,48 @@ def to_table(frame: pd.DataFrame) -> pa.Table:
 def rows(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Row]:
     """The frame as plain dictionaries (None for null, aware `datetime` for times), in the frame's order."""
     names = list(frame.columns) if columns is None else list(columns)
-    listed: list[Row] = to_table(frame[names]).to_pylist()
-    return listed
+    table = to_table(frame[names])
+    with _collector_paused():
+        values = [_plain(table.column(name)) for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def each(frame: pd.DataFrame, columns: Sequence[str] | None = None, *, batch: int = 20_000) -> Iterator[Row]:
+    """The rows of `rows`, made batch by batch: for walking large frames without holding all of them."""
+    for start in range(0, len(frame), batch):
+        yield from rows(frame.iloc[start : start + batch], columns)
 
 
 def tuples(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """The named columns row by row as plain tuples; the cheapest way to walk a large frame."""
+    """The named columns row by row as plain tuples."""
     table = to_table(frame[list(columns)])
-    return zip(*(table.column(name).to_pylist() for name in columns), strict=True)
+    return zip(*(_plain(table.column(name)) for name in columns), strict=True)
 
 
-def _value(value: object, kind: pa.DataType) -> object:
-    if value is None and pa.types.is_list(kind):
-        return []
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    return list(value) if isinstance(value, tuple) else value
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection while many plain objects are made at once: it would walk over them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """A column as plain values. Times go through numpy: Arrow's own way builds a zone for every value."""
+    if column.type != TIME:
+        plain: list[Any] = column.to_pylist()
+        return plain
+    naive = column.cast(pa.timestamp("us")).to_numpy().astype(object)
+    return [None if moment is None else moment.replace(tzinfo=UTC) for moment in naive]
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind):
+        values = [
+            [] if value is None else sorted(value) if isinstance(value, (set, frozenset)) else value for value in values
+        ]
+    return pa.array(values, type=kind)

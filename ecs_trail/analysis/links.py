@@ -60,7 +60,7 @@ def links(
 
     `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs` and `key_outages`; `as_of` is UTC.
     """
-    volumes, calls = _grouped(frames["volumes"]), _grouped(frames["volume_calls"])
+    volumes, calls = _grouped(frames["volumes"]), _grouped(_telling(frames["volume_calls"]))
     losses: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
     for loss in rows(frames["losses"]):
         if loss["purpose"] == Purpose.VOLUMES:
@@ -106,6 +106,11 @@ def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataF
         elif volume["task_arn"] in stopped or never_started:
             volume["state"] = VolumeState.LEAKED
     return found
+
+
+def _telling(calls: pd.DataFrame) -> pd.DataFrame:
+    """The calls that can block a task or explain a block: refusals, and writes to tags."""
+    return calls[(calls["outcome"] == Outcome.DENIED) | calls["event_name"].isin(["CreateTags", "DeleteTags"])]
 
 
 def _grouped(frame: pd.DataFrame) -> dict[str, list[Row]]:

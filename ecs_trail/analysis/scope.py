@@ -13,7 +13,7 @@ import pandas as pd
 
 from ecs_trail.arns import last_part, role_key, task_cluster
 from ecs_trail.calls import made_by_ecs, refusal
-from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, each, rows
 from ecs_trail.payloads import Object, at, json_list, json_object, objects, text
 from ecs_trail.vocabulary import (
     CERTIFICATE_AUTHORITY_EVENTS,
@@ -115,15 +115,13 @@ def scope_of(events: pd.DataFrame, uses: pd.DataFrame, calls: pd.DataFrame, name
     roles = frozenset((use["account"], use["role_name"]) for use in rows(uses))
     folded = {(account, name.casefold()) for account, name in roles}
     policies, secrets, authorities, keys = set(named_policies), set[str](), set[str](), set[str]()
-    for row in rows(events, ("event_source", "event_name", "account_id", "request_parameters")):
-        name = row["event_name"]
-        if row["event_source"] == "iam.amazonaws.com" and name in IAM_ROLE_WRITES:
-            request = json_object(row["request_parameters"])
-            if (row["account_id"], (text(request.get("roleName")) or "").casefold()) in folded:
-                policies.update(
-                    filter(None, (text(request.get("policyArn")), text(request.get("permissionsBoundary"))))
-                )
-    for row in rows(_by_session(events), ("event_source", "request_parameters", "resources")):
+    role_writes = events[(events["event_source"] == "iam.amazonaws.com") & events["event_name"].isin(IAM_ROLE_WRITES)]
+    for row in rows(role_writes, ("account_id", "request_parameters")):
+        request = json_object(row["request_parameters"])
+        if (row["account_id"], (text(request.get("roleName")) or "").casefold()) in folded:
+            policies.update(filter(None, (text(request.get("policyArn")), text(request.get("permissionsBoundary")))))
+    sessions = _by_session(events)
+    for row in each(sessions[sessions["event_source"] != "ec2.amazonaws.com"], ("request_parameters",)):
         request = json_object(row["request_parameters"])
         authorities.update(filter(None, (text(request.get("certificateAuthorityArn")),)))
         secrets.update(filter(None, (text(request.get("secretId")),)))
@@ -149,7 +147,7 @@ def trim(events: pd.DataFrame, scope: Scope, calls: pd.DataFrame) -> pd.DataFram
     ).fillna(value=False)
     asked = events[~keep]
     columns = ("event_id", "event_source", "event_name", "account_id", "request_parameters", "response_elements")
-    more = {row["event_id"] for row in rows(asked, (*columns, *_TOUCH_COLUMNS)) if _touches(row, scope)}
+    more = {row["event_id"] for row in each(asked, (*columns, *_TOUCH_COLUMNS)) if _touches(row, scope)}
     return events[keep | events["event_id"].isin(more)]
 
 
@@ -215,7 +213,8 @@ def _arns(row: Mapping[str, Any]) -> list[str]:
 
 
 def _uses(events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, named: Iterable[str]) -> Iterator[Row]:
-    for row in rows(_by_session(events), _USE_COLUMNS):
+    alike = [name for name in _USE_COLUMNS if name not in {"event_id", "event_time", "request_parameters"}]
+    for row in rows(_by_session(events).drop_duplicates(alike), _USE_COLUMNS):
         asked = row["requested_session_name"] if row["event_name"] == "AssumeRole" else None
         session = asked or row["session_name"]
         arn = row["target_role_arn"] if asked else row["session_issuer_arn"]
@@ -228,7 +227,8 @@ def _uses(events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, 
                 **_use(arn, purpose, row, "configuration"),
                 "cluster": last_part(text(request.get("cluster"))) or None,
             }
-    for row in rows(calls, ("role_arn", "region", "task_arn", "cluster", "event_id", "event_time")):
+    names = ["role_arn", "region", "task_arn", "cluster"]
+    for row in rows(calls.drop_duplicates(names), (*names, "event_id", "event_time")):
         cluster = row["cluster"] or task_cluster(row["task_arn"])
         if row["role_arn"] and cluster:
             yield {

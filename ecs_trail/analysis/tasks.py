@@ -48,6 +48,20 @@ TASK_LIVES: Final = FrameSpec(
         "stop_event_ids": TEXTS,
     },
 )
+_CALL_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_name",
+    "action",
+    "task_arn",
+    "role_arn",
+    "cluster",
+    "service",
+    "by_ecs",
+    "outcome",
+    "error_code",
+    "kms_key_id",
+)
 #: A volume is created and attached within minutes; later trouble belongs to the teardown.
 _PROVISIONING: Final = timedelta(minutes=10)
 _FINAL: Final = frozenset({"STOPPED", "DELETED"})
@@ -60,7 +74,7 @@ def task_lives(
     launches, stops = _launches_and_stops(events)
     saved = _saved(task_states)
     by_task: dict[str, list[Row]] = defaultdict(list)
-    for call in rows(calls):
+    for call in rows(calls, _CALL_COLUMNS):
         if call["task_arn"]:
             by_task[call["task_arn"]].append(call)
     owned: dict[str, list[Row]] = defaultdict(list)

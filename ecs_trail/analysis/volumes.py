@@ -13,7 +13,7 @@ import pandas as pd
 
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, each, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,
@@ -115,7 +115,7 @@ def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFram
     saved task state names it. Calls of others count once the volume is known.
     """
     mine = events[(events["event_source"] == "ec2.amazonaws.com") & events["event_name"].isin(VOLUME_EVENTS)]
-    calls = [call for event in rows(mine, _COLUMNS) for call in _calls_of(event)]
+    calls = [call for event in each(mine, _COLUMNS) for call in _calls_of(event)]
     owners = _owners(calls, task_states)
     managed = {call["volume_id"] for call in calls if _is_ecs_volume_work(call)} | set(owners)
     kept = [call for call in calls if call["volume_id"] in managed or (call["volume_id"] is None and call["by_ecs"])]
@@ -127,13 +127,20 @@ def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFram
     return VOLUME_CALLS.frame(kept)
 
 
+_CALL_COLUMNS: Final = tuple(
+    name
+    for name in VOLUME_CALLS.columns
+    if name not in {"error_message", "policy_type", "policy_arn", "tags_lost", "tags_set"}
+)
+
+
 def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
     """Lifecycles of ECS-managed volumes, as `VOLUMES`, ordered by volume id.
 
     `state` is what the calls alone show; `analysis.links` refines it once tasks are known. Times are UTC.
     """
     grouped: dict[str, list[Row]] = defaultdict(list)
-    for call in rows(calls):
+    for call in rows(calls, _CALL_COLUMNS):
         if call["volume_id"] is not None:
             grouped[call["volume_id"]].append(call)
     saved = {row["volume_id"]: row for row in rows(task_states) if row["volume_id"]}
@@ -170,8 +177,8 @@ def _calls_of(event: Mapping[str, Any]) -> Iterator[Row]:
         "kms_key_id": text(response.get("kmsKeyId"))
         or text(request.get("kmsKeyId"))
         or text(request.get("masterEncryptionKeyId")),
-        "tags": tags,
-        "tags_lost": _tags_lost(event["event_name"], request),
+        "tagged": TAG_CREATED in tags or TAG_MANAGED in tags,
+        "tags_lost": _tags_lost(event["event_name"], tags),
         "tags_set": sorted(RESERVED_TAGS & tags.keys()) if event["event_name"] == "CreateTags" else [],
     }
     if not row["by_ecs"]:
@@ -205,9 +212,8 @@ def _tags(name: str, request: Object) -> dict[str, str]:
     }
 
 
-def _tags_lost(name: str, request: Object) -> list[str]:
+def _tags_lost(name: str, tags: Mapping[str, str]) -> list[str]:
     """Reserved tags that a call takes away or overwrites with a value ECS's policy does not accept."""
-    tags = _tags(name, request)
     if name == "DeleteTags":
         # DeleteTags without a tag set removes every user-defined tag (EC2 API Reference, DeleteTags).
         return sorted(RESERVED_TAGS & tags.keys()) if tags else sorted(RESERVED_TAGS)
@@ -223,8 +229,7 @@ def _is_ecs_volume_work(call: Row) -> bool:
     """Whether a call shows that its volume is managed by ECS for a task."""
     if not call["by_ecs"] or call["volume_id"] is None:
         return False
-    tagged = TAG_CREATED in call["tags"] or TAG_MANAGED in call["tags"]
-    return tagged or SESSION_PURPOSES.get(call["session_name"] or "") is Purpose.VOLUMES
+    return call["tagged"] or SESSION_PURPOSES.get(call["session_name"] or "") is Purpose.VOLUMES
 
 
 def _owners(calls: list[Row], task_states: pd.DataFrame) -> dict[str, Row]:

@@ -87,9 +87,14 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         states=states,
         denials=rows(frames["pass_role_denials"]),
         key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
-        calls={row["event_id"]: row for row in rows(frames["volume_calls"])},
+        calls={row["event_id"]: row for row in rows(_tag_writes(frames["volume_calls"]))},
         as_of=as_of,
     )
+
+
+def _tag_writes(calls: pd.DataFrame) -> pd.DataFrame:
+    """The only volume calls that can be causes."""
+    return calls[calls["event_name"].isin(["CreateTags", "DeleteTags"])]
 
 
 def finding_row(kind: FindingKind, severity: Severity, status: str, **more: Any) -> Row:

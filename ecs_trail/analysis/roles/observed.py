@@ -11,7 +11,7 @@ from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.losses import Observation
 from ecs_trail.arns import role_key, task_cluster
 from ecs_trail.calls import Outcome, PolicyType, action_of, made_by_ecs, outcome, refusal
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Row, each
 from ecs_trail.vocabulary import ASSUME_ROLE, RESERVED_TAGS
 
 Observed = dict[RoleKey, dict[str, list[Observation]]]
@@ -34,31 +34,62 @@ _COLUMNS: Final = (
 )
 
 
+_CALL_COLUMNS: Final = (
+    "event_id",
+    "event_time",
+    "event_name",
+    "action",
+    "volume_id",
+    "task_arn",
+    "role_arn",
+    "region",
+    "cluster",
+    "by_ecs",
+    "outcome",
+    "policy_type",
+    "tags_lost",
+    "tags_set",
+)
+
+
 def observations(events: pd.DataFrame, calls: pd.DataFrame) -> Observed:
     """ECS's calls by role and action, from the volume calls (which know their cluster) and from all other events."""
     found: Observed = defaultdict(lambda: defaultdict(list))
     for role, action, seen in _of_volumes(calls):
         found[role][action].append(seen)
-    own = events[(events["session_issuer_arn"].notna() | (events["event_name"] == "AssumeRole"))]
-    started: set[tuple[RoleKey, datetime, str | None]] = set()
-    for row in rows(own, _COLUMNS):
-        key = role_key(row["target_role_arn"] if row["event_name"] == "AssumeRole" else row["session_issuer_arn"])
-        session = row["requested_session_name"] or row["session_name"]
-        if key is None or not made_by_ecs(row["invoked_by"], row["source_ip_address"], session):
-            continue
-        if row["event_source"] != "ec2.amazonaws.com":
+    own = events[events["session_issuer_arn"].notna() | (events["event_name"] == "AssumeRole")]
+    for row in each(own[own["event_source"] != "ec2.amazonaws.com"], _COLUMNS):
+        key = _role_of(row)
+        if key is not None:
             for action, seen in _of_event(row):
                 found[key][action].append(seen)
-        created = row["session_created_at"]
-        if created is not None and (key, created, row["aws_region"]) not in started:
-            # A session that exists was granted at its creation: proof of the trust at that moment.
-            started.add((key, created, row["aws_region"]))
+    # A session that exists was granted at its creation: proof of the trust at that moment.
+    sessions = own[own["session_created_at"].notna()].drop_duplicates(list(_SESSION))
+    for row in each(sessions, _COLUMNS):
+        key = _role_of(row)
+        if key is not None:
             found[key][ASSUME_ROLE].append(
                 Observation(
-                    row["event_id"], created, allowed=True, policy_type="", region=row["aws_region"], cluster=None
+                    row["event_id"],
+                    row["session_created_at"],
+                    allowed=True,
+                    policy_type="",
+                    region=row["aws_region"],
+                    cluster=None,
                 )
             )
     return found
+
+
+_SESSION: Final = ("session_issuer_arn", "session_created_at", "aws_region", "invoked_by", "source_ip_address")
+
+
+def _role_of(row: Row) -> RoleKey | None:
+    """The role ECS used in a call; None where somebody else made it."""
+    session = row["requested_session_name"] or row["session_name"]
+    if not made_by_ecs(row["invoked_by"], row["source_ip_address"], session):
+        return None
+    return role_key(row["target_role_arn"] if row["event_name"] == "AssumeRole" else row["session_issuer_arn"])
 
 
 def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
@@ -82,7 +113,7 @@ def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
 
 def _of_volumes(calls: pd.DataFrame) -> Iterator[tuple[RoleKey, str, Observation]]:
     untagged: dict[str, datetime] = {}
-    for call in rows(calls):
+    for call in each(calls, _CALL_COLUMNS):
         if call["outcome"] == Outcome.OK and call["volume_id"] is not None:
             _follow_tags(untagged, call)
         key = role_key(call["role_arn"])
