@@ -20,6 +20,11 @@ TOP_FIELDS: Final = (
     "sharedEventID", "vpcEndpointId", "eventCategory", "addendum", "sessionCredentialFromConsole", "tlsDetails",
     "userIdentity", "insightDetails",
 )  # fmt: skip
+#: Fields that every record of eventVersion 1.02 and later has; an object with all of them is a record as it stands.
+NATIVE_FIELDS: Final = frozenset(
+    {"eventVersion", "eventTime", "eventSource", "eventName", "eventID", "awsRegion", "recipientAccountId",
+     "userIdentity"}
+)  # fmt: skip
 _IDENTITY_PATHS: Final = (
     ("type",), ("principalId",), ("arn",), ("accountId",), ("accessKeyId",), ("userName",), ("invokedBy",),
     ("sessionContext",), ("sessionContext", "attributes"), ("sessionContext", "attributes", "creationDate"),
@@ -81,21 +86,31 @@ _TOP_SET: Final = frozenset(TOP_FIELDS)
 
 
 def restore(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record in CloudTrail's spelling and nesting. Unknown names stay; a proper spelling wins over an odd one."""
-    plain: dict[str, Any] = {}
-    for name, value in record.items():
-        cleaned = name.removeprefix("aws.cloudtrail.")
-        path = _path(cleaned)
-        _put(plain, path, _turned_back(path, value) if len(path) > 1 and path[0] in FREE_FIELDS else value)
+    """A record in CloudTrail's spelling and nesting; unknown names stay.
+
+    In a record that has the fields of every record in their proper spelling, other spellings beside them mean nothing:
+    only what is text inside is opened.
+    """
+    is_native = record.keys() >= NATIVE_FIELDS
+    plain = dict(record) if is_native else _nested_fields(record)
     for name in (*FREE_FIELDS, "userIdentity"):
         if name in plain:
-            plain[name] = _opened(plain[name], is_map=name.lower() in record and name not in _STRUCTS)
+            is_map = not is_native and name.lower() in record and name not in _STRUCTS
+            plain[name] = _opened(plain[name], is_map=is_map)
     identity = plain.get("userIdentity")
-    if isinstance(identity, dict):
+    if isinstance(identity, dict) and not (is_native and isinstance(record["userIdentity"], dict)):
         plain["userIdentity"] = _identity(identity)
     resources = plain.get("resources")
     if isinstance(resources, list):
         plain["resources"] = [_resource(item) for item in resources]
+    return plain
+
+
+def _nested_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, value in record.items():
+        path = _path(name.removeprefix("aws.cloudtrail."))
+        _put(plain, path, _turned_back(path, value) if len(path) > 1 and path[0] in FREE_FIELDS else value)
     return plain
 
 

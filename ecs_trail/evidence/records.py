@@ -296,7 +296,7 @@ def _odd_row(text: bytes, source: str, position: int) -> Row:
     typed["eventTime"] = moment.isoformat()
     typed["userIdentity"] = _loose_identity(spelled)
     record = msgspec.convert({name: value for name, value in typed.items() if value is not None}, _Record)
-    if not spelled.get("userIdentity") and spelled.get("userName"):
+    if "userIdentity" not in spelled and spelled.get("userName"):
         return _named_row(_row(record, text, source, position), spelled)
     return _row(record, text, source, position)
 

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
-from ecs_trail.evidence.normal import canonical_key
+from ecs_trail.evidence.normal import NATIVE_FIELDS, canonical_key
 from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena, table_of_lake, whole_event
 from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
 
@@ -91,7 +91,7 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
         if fields is None:
             haul.problems.append(Problem(haul.source, "broken_json", "an object cannot be read; it is left out."))
             return
-    is_native = fields.keys() >= _NATIVE
+    is_native = fields.keys() >= NATIVE_FIELDS
     kind = _kind_of_record(fields) if is_native else _kind(fields)
     if kind is None and is_native and not _OTHER_SOURCES.fullmatch(_word(fields, "eventSource")):
         haul.take(value)
@@ -125,11 +125,6 @@ def is_record(fields: Fields) -> bool:
     return len(names & _MARKS) >= 3 and ("eventName" in names or "eventSource" in names)
 
 
-#: Fields that every record of eventVersion 1.02 and later has; an object with all of them is looked at no further.
-_NATIVE: Final = frozenset(
-    {"eventVersion", "eventTime", "eventSource", "eventName", "eventID", "awsRegion", "recipientAccountId",
-     "userIdentity"}
-)  # fmt: skip
 _MARKS: Final = frozenset(
     {"eventVersion", "eventID", "eventId", "eventTime", "eventSource", "eventName", "userIdentity", "awsRegion",
      "recipientAccountId", "eventType", "requestParameters", "sourceIPAddress"}

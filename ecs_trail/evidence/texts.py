@@ -54,6 +54,9 @@ def read_values(data: bytes, source: str) -> Values:
         return Values()
     if is_json(text):
         return Values([text])
+    whole = _whole_lines(text)
+    if whole is not None:
+        return Values(whole)
     lines = _lines(text)
     if lines is None and text[:1] not in (b"{", b"["):
         return Values(is_json=False)
@@ -62,6 +65,14 @@ def read_values(data: bytes, source: str) -> Values:
     values, breaks = salvage(data.decode("utf-8", errors="replace"))
     problems = [Problem(source, kind, detail) for kind, detail in breaks]
     return Values([value.encode("utf-8", errors="replace") for value in values], problems)
+
+
+def _whole_lines(text: bytes) -> list[bytes] | None:
+    """The values of a text of JSON lines without any fault, or None."""
+    try:
+        return [bytes(value) for value in _ANY.decode_lines(text)]
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
 
 
 def is_json(text: bytes) -> bool:

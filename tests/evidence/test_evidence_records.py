@@ -139,6 +139,14 @@ def test_escaped_keys_hide_no_credentials() -> None:
     assert "TOKEN-TEXT" not in found["response_elements"]
 
 
+def test_other_spellings_beside_the_proper_ones_mean_nothing() -> None:
+    made = {"awsregion": "x", "userIdentity.arn": "arn:aws:sts::1:assumed-role/r/Forged", **record(1, requestID=7)}
+    made["userIdentity"] = {"type": "Root"}
+    found = row(made)
+    assert (found["aws_region"], found["session_name"], found["identity_arn"]) == ("eu-west-1", None, None)
+    assert found["request_id"] == "7"
+
+
 def test_parts_given_as_json_text_are_opened() -> None:
     made = record(1, requestParameters=dump({"volumeId": "vol-1"}), responseElements=dump({"sessionToken": "T"}))
     found = row(made)
