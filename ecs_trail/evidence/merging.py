@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.records import canonical
-from ecs_trail.vocabulary import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
+from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 
 _KEYS: Final = ("event_id", "account_id", "event_time", "event_source", "event_name", "source", "position")
 #: Rank of an event that is no change of a role or organization (`vocabulary`: grants have the same).

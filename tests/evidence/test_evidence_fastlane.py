@@ -158,6 +158,15 @@ def test_deep_values_in_a_record_end_no_scan(depth: int) -> None:
         assert fast.records_read + fast.records_rejected + len(fast.problems) >= 1
 
 
+def test_a_session_asked_for_in_text_is_seen() -> None:
+    """String columns give request parameters as JSON text; the session name in it selects the record all the same."""
+    asked = dump({"roleSessionName": "ECSTaskVolumesForEBS", "roleArn": "arn:aws:iam::1:role/r"})
+    text = dump({"Records": [assume_role(1, requestParameters=asked), record(2)]}).encode()
+    fast, full = both(text, probe_of(session("ECSTaskVolumesForEBS")))
+    assert fast == full
+    assert [row[9] for row in fast.rows] == ["ECSTaskVolumesForEBS", None]
+
+
 def test_fast_is_full_for_every_damaged_byte() -> None:
     text = dump([record(1), assume_role(2)]).encode()
     for place in range(0, len(text), 3):

@@ -17,6 +17,7 @@ from evidence_builders import (
     ACCOUNT,
     COMPRESSIONS,
     EXACT_SHAPES,
+    ROLE,
     SESSION,
     Record,
     assume_role,
@@ -168,6 +169,20 @@ SELECTIONS = [
 _POOL = [*some_records(), *(record(20 + n, eventName="RunInstances", userIdentity={"type": "Root"}) for n in range(3)),
          denied(31), assume_role(32, requestParameters=None, errorCode="AccessDenied"),
          record(33, recipientAccountId=None, eventName="StopTask", eventSource="ecs.amazonaws.com")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        *SELECTIONS,
+        Selection((Clause(acting_roles=frozenset({ROLE})),)),
+        Selection((Clause(target_roles=frozenset({ROLE}), failed=False),)),
+    ],
+)
+def test_a_scan_gives_exactly_the_reference_answer(selection: Selection, tmp_path: Path) -> None:
+    """What a probe cannot judge (the role facets) is trimmed by the one exact filter."""
+    write(tmp_path, "all.json", _POOL)
+    assert read(tmp_path, selection).events.equals(selection.filter(read(tmp_path).events))
 
 
 @given(data=st.data())
