@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case as Case
-    from ecs_trail.case import investigate as investigate
-    from ecs_trail.case import read as read
+    from ecs_trail.doors import investigate as investigate
+    from ecs_trail.doors import read as read
     from ecs_trail.errors import AccessError as AccessError
     from ecs_trail.errors import EcsTrailError as EcsTrailError
     from ecs_trail.errors import IntegrityError as IntegrityError
@@ -44,8 +44,8 @@ _HOMES = {
     "Window": "ecs_trail.times",
     "default_selection": "ecs_trail.selection",
     "everything": "ecs_trail.selection",
-    "investigate": "ecs_trail.case",
-    "read": "ecs_trail.case",
+    "investigate": "ecs_trail.doors",
+    "read": "ecs_trail.doors",
     "session": "ecs_trail.selection",
 }
 

@@ -3,11 +3,10 @@
 This is the roof: the only place where evidence and analysis meet.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
@@ -15,35 +14,30 @@ import pandas as pd
 from ecs_trail.analysis.findings.explain import explain_task
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
-from ecs_trail.analysis.links import finished_volumes, links
+from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_changes
 from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
+from ecs_trail.analysis.roles.judged import role_changes
 from ecs_trail.analysis.roles.keys import key_outages
 from ecs_trail.analysis.roles.losses import GRACE
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
-from ecs_trail.analysis.tasks import task_lives
+from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
-from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
-from ecs_trail.evidence.sources import open_source
-from ecs_trail.evidence.sources.base import Evidence, Receipt, scan
+from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import TASK_STATES
 from ecs_trail.frames import rows, to_frame
-from ecs_trail.selection import Selection, bounded, default_selection
-from ecs_trail.selection import session as session_selection
-from ecs_trail.times import Window, format_time, parse_duration, parse_time
+from ecs_trail.times import Window, aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.investigation import investigation
 
-SourceLike = str | Path
-Progress = Callable[[int, int], None]
 STUCK_AFTER: Final = timedelta(minutes=10)
 
 
@@ -55,75 +49,6 @@ class Focus:
     account: str | None = None
     region: str | None = None
     cluster: str | None = None
-
-
-def read(
-    source: SourceLike | Sequence[SourceLike],
-    *,
-    selection: Selection | None = None,
-    session: str | None = None,
-    since: str | datetime | None = None,
-    until: str | datetime | None = None,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> pd.DataFrame:
-    """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
-
-    By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
-    `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
-    records counted, problems named) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a source that is not
-    there and for times without a zone.
-    """
-    if selection is not None and session is not None:
-        raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
-    chosen = selection or (session_selection(session) if session else default_selection())
-    window = _window(since, until)
-    evidence = scan(_sources(source), bounded(chosen, window), workers=workers, progress=progress)
-    frame = to_frame(evidence.events)
-    frame.attrs["receipt"] = evidence.receipt
-    return frame
-
-
-def investigate(  # noqa: PLR0913 - the options of the command line, each by name
-    source: SourceLike | Sequence[SourceLike],
-    *,
-    since: str | datetime | None = None,
-    until: str | datetime | None = None,
-    role: str | None = None,
-    account: str | None = None,
-    region: str | None = None,
-    cluster: str | None = None,
-    tasks: Sequence[SourceLike] = (),
-    role_state: Sequence[SourceLike] = (),
-    as_of: str | datetime | None = None,
-    stuck_after: str | timedelta = STUCK_AFTER,
-    workers: int = 1,
-    progress: Progress | None = None,
-) -> "Case":
-    """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
-
-    `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times
-    are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
-    `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
-    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp.
-    """
-    window = _window(since, until)
-    evidence = scan(
-        _sources(source),
-        bounded(default_selection(), window),
-        workers=workers,
-        progress=progress,
-        task_files=[Path(one) for one in tasks],
-    )
-    snapshots = [_snapshot(read_role_state(Path(one))) for one in role_state]
-    return Case(
-        evidence,
-        window=window,
-        focus=Focus(role, account, region, cluster),
-        snapshots=snapshots,
-        as_of=_time(as_of),
-        stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
-    )
 
 
 class Case:
@@ -209,7 +134,7 @@ class Case:
             )
             events = events[mine.fillna(value=False)]
         calls = volume_calls(events, self.task_states)
-        named = [arn for arn in (self._named_role(events), *(_arn(one) for one in self._snapshots)) if arn]
+        named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self._snapshots)) if arn]
         uses = role_uses(events, calls, self.task_states, named)
         uses = self._focused(uses)
         policies = [arn for one in self._snapshots for arn in (*one.attached, one.boundary) if arn]
@@ -231,7 +156,7 @@ class Case:
     @cached_property
     def role_changes(self) -> pd.DataFrame:
         """Every IAM or Organizations write that names or reaches an infrastructure role, judged."""
-        return tables.role_changes(self.history)
+        return role_changes(self.history)
 
     @cached_property
     def role_states(self) -> pd.DataFrame:
@@ -341,11 +266,11 @@ class Case:
 
         `role` (ARN or name) may be left out where the case has only one.
         """
-        return self.history.allowed(self._role(role), action, _needed_time(at))
+        return self.history.allowed(self._role(role), action, _moment(at))
 
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
-        return tables.role_diff(self.history, self._role(role), _needed_time(start), _needed_time(end))
+        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -410,46 +335,5 @@ class Case:
         )
 
 
-def _sources(source: SourceLike | Sequence[SourceLike]) -> list[Any]:
-    listed = [source] if isinstance(source, (str, Path)) else list(source)
-    if not listed:
-        raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
-    return [open_source(str(one)) for one in listed]
-
-
-def _window(since: str | datetime | None, until: str | datetime | None) -> Window:
-    return Window(_time(since), _time(until))
-
-
-def _time(given: str | datetime | None) -> datetime | None:
-    return None if given is None else _needed_time(given)
-
-
-def _needed_time(given: str | datetime) -> datetime:
-    if isinstance(given, str):
-        return parse_time(given, now=datetime.now(UTC))
-    if given.tzinfo is None:
-        raise UsageError(f"{given.isoformat()} has no time zone.", hint="use an aware datetime, for example in UTC.")
-    return given.astimezone(UTC)
-
-
-def _snapshot(saved: RoleSnapshot) -> Snapshot:
-    key = role_key(saved.role_arn)
-    if key is None:
-        raise UsageError("the saved role state names no role.", hint="add the output of aws iam get-role as Role.")
-    return Snapshot(
-        account=key[0],
-        role_name=key[1],
-        captured_at=saved.captured_at,
-        trust=saved.trust_document,
-        attached=frozenset(saved.attached),
-        inline=saved.inline,
-        boundary=saved.boundary or "",
-        role_id=saved.role_id,
-        documents=saved.policy_documents,
-        role_arn=saved.role_arn,
-    )
-
-
-def _arn(snapshot: Snapshot) -> str:
-    return snapshot.role_arn
+def _moment(given: str | datetime) -> datetime:
+    return aware_time(given, now=datetime.now(UTC))

@@ -16,6 +16,8 @@ TEXT: Final = pa.string()
 TEXTS: Final = pa.list_(pa.string())
 TIME: Final = pa.timestamp("us", tz="UTC")
 TIMES: Final = pa.list_(TIME)
+#: Steps for people: a title and commands to copy.
+STEPS: Final = pa.list_(pa.struct([("title", pa.string()), ("commands", pa.list_(pa.string()))]))
 FLAG: Final = pa.bool_()
 COUNT: Final = pa.int64()
 NUMBER: Final = pa.float64()

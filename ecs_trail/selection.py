@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecs_trail.errors import UsageError
+from ecs_trail.event_names import SELECTED_EVENTS
 from ecs_trail.times import EVER, Window
-from ecs_trail.vocabulary import SELECTED_EVENTS, SESSION_NAMES
+from ecs_trail.vocabulary import SESSION_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,15 @@ def parse_time(text: str, *, now: datetime) -> datetime:
         raise UsageError(f"'{text}' lies outside the calendar.", hint=_HINT) from error
 
 
+def aware_time(given: str | datetime, *, now: datetime) -> datetime:
+    """A time given as text or as a `datetime`, as aware UTC. Raises `UsageError` for a naive one."""
+    if isinstance(given, str):
+        return parse_time(given, now=now)
+    if given.tzinfo is None:
+        raise UsageError(f"{given.isoformat()} has no time zone.", hint="use an aware datetime, for example in UTC.")
+    return given.astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A half-open span of time, `start <= t < end`; `None` means unbounded. Both ends are aware UTC."""

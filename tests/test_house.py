@@ -26,13 +26,24 @@ POSITIONAL = 5
 #: Wing -> the modules (or packages) it is made of. The longest matching prefix wins.
 WINGS = {
     "face": ("",),
-    "ground": ("errors", "vocabulary", "schema", "frames", "selection", "times", "arns", "calls", "payloads"),
+    "ground": (
+        "errors",
+        "vocabulary",
+        "schema",
+        "frames",
+        "selection",
+        "times",
+        "arns",
+        "calls",
+        "payloads",
+        "event_names",
+    ),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),
     "analysis": ("analysis",),
     "views": ("views",),
     "practice": ("practice",),
-    "case": ("case",),
+    "case": ("case", "coverage", "doors", "accuracy"),
     "cli": ("cli", "__main__"),
 }
 #: Wing -> the wings it may import, typing imports counted.
@@ -47,17 +58,7 @@ MAY_IMPORT = {
     "case": {"ground", "evidence", "sources", "analysis", "views", "case"},
     "cli": set(WINGS),
 }
-#: Analyses are strangers: a family may read itself, and the families named here.
-FAMILIES = {
-    "policies": {"policies", "documents", "patterns", "principals", "conditions", "managed_policies"},
-    "roles": {"roles"},
-    "volumes": {"volumes"},
-    "tls": {"tls"},
-    "tasks": {"tasks", "services"},
-    "links": {"links"},
-    "findings": {"findings"},
-    "repair": {"repair"},
-}
+#: Analyses are strangers: a room (module or package below `analysis`) may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
 SHARED_SOURCES = {"base"}
@@ -67,8 +68,8 @@ DOORS = {
     "botocore": ("evidence.sources", "evidence.snapshots"),
     "click": ("cli",),
     "isal": ("evidence",),
-    "msgspec": ("payloads", "evidence", "analysis"),
-    "pandas": ("frames", "analysis", "views", "case"),
+    "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
+    "pandas": ("frames", "analysis", "views", "case", "doors"),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),
     "zstandard": ("evidence",),
@@ -135,11 +136,9 @@ def wing(name: str) -> str | None:
 
 
 def family(name: str) -> str | None:
-    """The family of an analysis; a module outside every listed family is a family of its own."""
+    """The room of an analysis: the module or package below `analysis` it stands in."""
     parts = name.split(".")
-    if parts[0] != "analysis" or len(parts) < 2:
-        return None
-    return next((group for group, members in FAMILIES.items() if parts[1] in members), parts[1])
+    return parts[1] if parts[0] == "analysis" and len(parts) > 1 else None
 
 
 def direction_faults(found: list[Module]) -> Iterator[str]:

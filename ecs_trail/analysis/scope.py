@@ -13,19 +13,17 @@ import pandas as pd
 
 from ecs_trail.arns import last_part, role_key, task_cluster
 from ecs_trail.calls import made_by_ecs, refusal
-from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, each, rows
-from ecs_trail.payloads import Object, at, json_list, json_object, objects, text
-from ecs_trail.vocabulary import (
+from ecs_trail.event_names import (
     CERTIFICATE_AUTHORITY_EVENTS,
     ECS_WRITES,
     IAM_POLICY_WRITES,
     IAM_ROLE_WRITES,
     KEY_EVENTS,
-    SECRET_PREFIX,
-    SESSION_PURPOSES,
     VOLUME_EVENTS,
-    Purpose,
 )
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, each, rows
+from ecs_trail.payloads import Object, at, json_list, json_object, objects, text
+from ecs_trail.vocabulary import SECRET_PREFIX, SESSION_PURPOSES, Purpose
 
 ROLE_USES: Final = FrameSpec(
     name="role_uses",

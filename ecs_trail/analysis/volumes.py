@@ -13,6 +13,7 @@ import pandas as pd
 
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
+from ecs_trail.event_names import VOLUME_EVENTS
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, each, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
@@ -22,7 +23,6 @@ from ecs_trail.vocabulary import (
     TAG_CREATED,
     TAG_MANAGED,
     TAG_SERVICE,
-    VOLUME_EVENTS,
     Purpose,
     VolumeState,
 )

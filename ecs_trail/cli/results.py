@@ -25,7 +25,7 @@ def solve(question: Question, output: Output, answer: "Callable[[Case], None]") 
 
     The frames of a case are computed on first use, so `answer` runs inside as well.
     """
-    from ecs_trail.case import investigate
+    from ecs_trail.doors import investigate
 
     with ExitStack() as stack:
         stack.enter_context(aws_profile(question.profile))

@@ -23,6 +23,8 @@ _STATES: Final = {
 }
 _SEVERITIES: Final = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 _ITEMS_SHOWN: Final = 6
+#: Columns that an indented row of two cells takes for itself.
+_MARGINS: Final = 4
 _CAUSES_SHOWN: Final = 4
 _OTHERS_SHOWN: Final = 6
 
@@ -80,18 +82,31 @@ def _cause_cells(cause: Cause) -> tuple[Text, ...]:
 def _print_items(story: Story, console: Console) -> None:
     if not story.items:
         return
-    _section(story.items_title, (_item_cells(item) for item in story.items[:_ITEMS_SHOWN]), console)
+    shown = story.items[:_ITEMS_SHOWN]
+    room = console.width - _MARGINS - max(len(item.state) for item in shown)
+    brief = all(_brief(item).cell_len <= room for item in shown)
+    _section(story.items_title, (_item_cells(item, brief=brief) for item in shown), console)
     rest = len(story.items) - _ITEMS_SHOWN
     if rest > 0:
         kind = {"TASKS AND VOLUMES": "tasks", "VOLUMES": "volumes"}.get(story.items_title, "tls")
         console.print(Text(f"  … and {rest:,} more: {_command(story, kind)}"), soft_wrap=True)
 
 
-def _item_cells(item: Item) -> tuple[Text, ...]:
+def _item_cells(item: Item, *, brief: bool) -> tuple[Text, ...]:
+    """One line for each item where all of them fit, two lines otherwise: an id is never cut."""
+    state = Text(item.state, style=_STATES.get(item.state, ""), no_wrap=True)
+    if brief:
+        return state, _brief(item)
     details = [part for part in (item.owner and f"service {item.owner}", item.since) if part]
     line = Text(f"{item.name}{f'  {item.volume}' if item.volume else ''}")
     line.append(f"\n{', '.join(details)}" if details else "", style="dim")
-    return Text(item.state, style=_STATES.get(item.state, ""), no_wrap=True), line
+    return state, line
+
+
+def _brief(item: Item) -> Text:
+    line = Text("  ".join(filter(None, (item.name, item.volume))))
+    details = ", ".join(filter(None, (item.owner, item.length or item.since)))
+    return line.append(f"  {details}" if details else "", style="dim")
 
 
 def _print_repair(story: Story, console: Console) -> None:
@@ -121,7 +136,7 @@ def _print_others(story: Story, console: Console) -> None:
 
 def _other_cells(other: Other) -> tuple[Text, ...]:
     severity = Text(other.severity, style=_SEVERITIES.get(other.severity, ""), no_wrap=True)
-    return severity, Text(other.status, no_wrap=True), Text(other.title, no_wrap=True, overflow="ellipsis")
+    return severity, Text(other.status, no_wrap=True), Text(other.title)
 
 
 def _print_lines(title: str, lines: tuple[str, ...], console: Console) -> None:

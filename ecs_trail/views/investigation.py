@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import msgspec
 import pandas as pd
 
 from ecs_trail.frames import Row, rows
+from ecs_trail.payloads import json_object
 from ecs_trail.times import format_time
 
 SCHEMA: Final = "ecs-trail/investigation/1"
@@ -75,7 +75,4 @@ def _value(name: str, value: Any) -> Any:
 
 def _json(text: str) -> Any:
     """A JSON text as what it holds; a broken document stays text, as it was received."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return text
+    return json_object(text) or text

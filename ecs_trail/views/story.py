@@ -20,8 +20,15 @@ HEALTHY: Final = "healthy"
 NOTHING: Final = "nothing"
 
 _SEVERITIES: Final = ("critical", "high", "medium", "low")
-_STATE_ORDER: Final = ("stuck", "failed_to_start", "stopping", "running", "recovered", "stopped", "unknown")
+_STATE_PLACE: Final = {
+    state: place
+    for place, state in enumerate(
+        ("stuck", "failed_to_start", "stopping", "running", "recovered", "stopped", "unknown")
+    )
+}
 _PROBLEMS_SHOWN: Final = 3
+#: Saved task states are no CloudTrail files, so they are counted as left out, but they are used.
+_TASK_STATE: Final = "task_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,17 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One task, volume or secret that hangs on the main finding; empty strings where nothing is known."""
+    """One task, volume or secret that hangs on the main finding; empty strings where nothing is known.
+
+    `since` is a phrase with a time, `length` only the span.
+    """
 
     state: str
     name: str
     owner: str
     volume: str
     since: str
+    length: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +188,24 @@ def _subject(document: Document, main: Row) -> str:
 def _details(document: Document, main: Row | None, causes: Sequence[Cause]) -> Iterable[str]:
     if main is None:
         return
-    start, end = main.get("started_at"), main.get("ended_at")
+    start, end, broke = main.get("started_at"), main.get("ended_at"), _outage(document, main).get("start")
+    length = span(start, end or document["as_of"])
     if end:
-        yield f"From {shown_time(start)} to {shown_time(end)} ({span(start, end)})."
+        yield f"From {shown_time(start)} to {shown_time(end)} ({length})."
+    elif broke and main["task_arns"]:
+        yield f"{clean(main['role_arn'])} has been broken since {_short(broke)}."
+        yield f"The first task has hung since {shown_time(start)}, for {length} as far as the evidence goes."
     else:
-        length = span(start, document["as_of"])
-        yield f"Since {shown_time(start)}{f', {length} before the evidence ends' if length else ''}."
+        yield f"Since {shown_time(start)}{f', for {length} as far as the evidence goes' if length else ''}."
     actors = list(dict.fromkeys(f"{cause.who}{f' with {cause.tool}' if cause.tool else ''}" for cause in causes))
     if actors:
         yield f"Done by {listed(actors, most=2)}."
     yield from _left_behind([row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])])
+
+
+def _outage(document: Document, main: Row) -> Row:
+    empty: Row = {}
+    return next((row for row in document["outages"] if row["id"] == main.get("outage_id")), empty)
 
 
 def _left_behind(volumes: Sequence[Row]) -> Iterable[str]:
@@ -212,17 +231,20 @@ def _causes(document: Document, main: Row | None) -> list[Cause]:
     if main is None:
         return []
     known = {row["event_id"]: row for row in document["changes"]}
-    return [_cause(event_id, known.get(event_id, {})) for event_id in main["cause_event_ids"]]
+    needed = set(_outage(document, main).get("actions", ()))
+    return [_cause(event_id, known.get(event_id, {}), needed) for event_id in main["cause_event_ids"]]
 
 
-def _cause(event_id: str, row: Row) -> Cause:
+def _cause(event_id: str, row: Row, needed: set[str]) -> Cause:
+    """One cause; of what it took, what the outage is made of comes first."""
+    lost = sorted(row.get("lost", ()), key=lambda action: action not in needed)
     return Cause(
         time=_short(row["event_time"]) if row.get("event_time") else "time unknown",
         call=clean(row.get("event_name")) or "a change",
         who=words.actor(row.get("actor")),
         tool=words.tool(row.get("user_agent")),
         address=clean(row.get("source_ip"), 48),
-        took=listed([clean(action) for action in row.get("lost", ())], most=4),
+        took=listed([clean(action) for action in lost], most=3),
         event_id=clean(event_id),
     )
 
@@ -230,7 +252,7 @@ def _cause(event_id: str, row: Row) -> Cause:
 def _tasks_of(document: Document, main: Row) -> list[Row]:
     wanted = set(main["task_arns"])
     rows = [row for row in document["tasks"] if row["task_arn"] in wanted]
-    return sorted(rows, key=lambda row: _STATE_ORDER.index(row["state"]) if row["state"] in _STATE_ORDER else 99)
+    return sorted(rows, key=lambda row: (_STATE_PLACE.get(row["state"], 99), row.get("blocked_since") or ""))
 
 
 def _items(document: Document, main: Row | None) -> tuple[str, list[Item]]:
@@ -254,7 +276,8 @@ def _task_item(row: Row, volumes: Mapping[str, Row], as_of: str) -> Item:
         since = f"stop began {_short(row['stop_started_at'])}"
     state = "at risk" if row.get("at_risk") else clean(row["state"]).replace("_", " ")
     names = [_volume_name(volume_id, volumes.get(volume_id, {})) for volume_id in row["volume_ids"]]
-    return Item(state, words.task_name(row["task_arn"]), words.tail(row.get("service")), listed(names, most=2), since)
+    name, service = words.task_name(row["task_arn"]), words.tail(row.get("service"))
+    return Item(state, name, service, listed(names, most=2), since, length)
 
 
 def _short(time: str) -> str:
@@ -296,19 +319,20 @@ def _source(source: object) -> str:
 def _looked_at(document: Document) -> Iterable[str]:
     evidence = document["evidence"]
     window = evidence["window"]
+    saved = sum(row["count"] for row in evidence["left_out"] if row["kind"] == _TASK_STATE)
+    beside = f" and {count(saved, 'saved task state')}" if saved else ""
     start, end = window.get("start"), window.get("end")
-    reach = f", from {shown_time(start)} to {shown_time(end)}" if start and end else ""
-    yield (
-        f"{count(evidence['records_read'], 'record')} in {count(evidence['files_read'], 'file')}{reach}; "
-        f"{count(evidence['events_selected'], 'event')} concern ECS infrastructure roles."
-    )
+    reach = f", {_short(start)} to {_short(end)}" if start and end else ""
+    files = f"{count(evidence['files_read'], 'file')}{beside}"
+    yield f"{count(evidence['records_read'], 'record')} in {files}{reach}."
     parts = [
         count(len(document["roles"]), "role"),
         _states(document["tasks"], "task"),
         _states(document["volumes"], "volume"),
         _states(document["tls"], "TLS secret"),
     ]
-    yield f"{'; '.join(parts)}."
+    selected = count(evidence["events_selected"], "event")
+    yield f"{selected} about ECS infrastructure: {'; '.join(parts)}."
 
 
 def _states(rows: Sequence[Row], name: str) -> str:
@@ -330,7 +354,7 @@ def _unseen(evidence: Row) -> Iterable[str]:
     yield from (f"{words.problem(row)}." for row in problems[:_PROBLEMS_SHOWN])
     if len(problems) > _PROBLEMS_SHOWN:
         yield f"… and {count(len(problems) - _PROBLEMS_SHOWN, 'more problem')}, listed in the JSON answer."
-    left_out = [f"{row['count']:,} {clean(row['kind']).replace('_', ' ')}" for row in evidence["left_out"]]
+    left_out = [words.left_out(row["kind"], row["count"]) for row in evidence["left_out"] if row["kind"] != _TASK_STATE]
     if left_out:
         yield f"Left out as no evidence: {listed(left_out, most=6)}."
     gaps = [row for row in evidence["coverage"] if row.get("complete") is False]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from ecs_trail.views.text import clean, listed
+from ecs_trail.views.text import clean, count, listed
 from ecs_trail.vocabulary import ECS_HOSTS
 
 #: First match wins: tools name the SDK they are built on, so they come before it.
@@ -96,6 +96,24 @@ _FINDINGS: Final[Mapping[str, str]] = MappingProxyType(
         "integrity_failure": "evidence does not match its hash",
     }
 )
+_LEFT_OUT: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "aggregated": ("aggregated event file", ""),
+        "control_message": ("control message of CloudWatch Logs", "control messages of CloudWatch Logs"),
+        "digest": ("digest", ""),
+        "empty": ("empty file", ""),
+        "insight": ("Insights file", ""),
+        "network_activity": ("network activity file", ""),
+        "not_cloudtrail": ("file that is not from CloudTrail", "files that are not from CloudTrail"),
+        "other_event": ("other event", ""),
+        "s3_notification": ("S3 notification", ""),
+    }
+)
+
+
+def left_out(kind: str, number: int) -> str:
+    """A kind of file that is no evidence, counted: `3 digests`."""
+    return count(number, *_LEFT_OUT.get(kind, (clean(kind).replace("_", " "), "")))
 
 
 def tool(user_agent: str | None) -> str:

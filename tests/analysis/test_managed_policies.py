@@ -12,7 +12,7 @@ from importlib import resources
 import pytest
 from policy_cases import ACCOUNT
 
-from ecs_trail.analysis.managed_policies import (
+from ecs_trail.analysis.policies.managed import (
     is_aws_managed,
     managed_policy,
     managed_policy_answers,
@@ -173,7 +173,7 @@ def test_a_cut_policy_says_where_it_has_no_answer() -> None:
 
 
 def test_every_policy_of_the_table_is_understood_and_sorted() -> None:
-    text = resources.files("ecs_trail.analysis").joinpath("managed_policies.json").read_text("utf-8")
+    text = resources.files("ecs_trail.analysis.policies").joinpath("managed_policies.json").read_text("utf-8")
     table = json.loads(text)
     assert list(table["policies"]) == sorted(table["policies"])
     assert len(text) < 600_000
@@ -187,5 +187,5 @@ def test_every_policy_of_the_table_is_understood_and_sorted() -> None:
 
 
 def test_the_table_is_not_read_at_import() -> None:
-    code = "import ecs_trail.analysis.managed_policies as m; raise SystemExit(m._table.cache_info().currsize)"
+    code = "import ecs_trail.analysis.policies.managed as m; raise SystemExit(m._table.cache_info().currsize)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

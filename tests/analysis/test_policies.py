@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_cases import ACCOUNT, OTHER, ROLE, Maker
 
-from ecs_trail.analysis.patterns import Truth, template
+from ecs_trail.analysis.policies.patterns import Truth, template
 from ecs_trail.analysis.policies import (
     Policy,
     Request,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from ecs_trail.analysis import repair
+from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
 from ecs_trail.analysis.findings.words import cause_clause, counted, names, outage_sentence, role_label
 from ecs_trail.arns import role_key

@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
-import pyarrow as pa
 
 from ecs_trail.arns import role_key
-from ecs_trail.frames import TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import STEPS, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.vocabulary import (
     Confidence,
     FindingKind,
@@ -39,7 +38,7 @@ FINDINGS: Final = FrameSpec(
         "basis": TEXTS,
         "explanation": TEXT,
         "evidence": TEXTS,
-        "repair": pa.list_(pa.struct([("title", pa.string()), ("commands", pa.list_(pa.string()))])),
+        "repair": STEPS,
     },
 )
 ONGOING: Final = "ongoing"

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ecs_trail.analysis import repair
+from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.impact import role_repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
 from ecs_trail.analysis.findings.words import cause_clause, counted, done, outage_sentence, role_label, sentence

@@ -15,14 +15,9 @@ import pandas as pd
 
 from ecs_trail.arns import parse_arn, partition_of_region, role_key
 from ecs_trail.calls import Outcome, actor, outcome, refusal
+from ecs_trail.event_names import IAM_CHANGE_RANKS, IAM_WRITES, ORGANIZATION_CHANGE_RANKS, ORGANIZATION_WRITES
 from ecs_trail.frames import rows
 from ecs_trail.payloads import Object, at, json_object, text
-from ecs_trail.vocabulary import (
-    IAM_CHANGE_RANKS,
-    IAM_WRITES,
-    ORGANIZATION_CHANGE_RANKS,
-    ORGANIZATION_WRITES,
-)
 
 RoleKey = tuple[str, str]
 IAM: Final = "iam.amazonaws.com"

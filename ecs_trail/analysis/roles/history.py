@@ -4,7 +4,7 @@ This is the door of the roles room: `role_history` runs replay, abilities, losse
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,6 +46,13 @@ class RoleHistory:
         decided = [ability(moment.material, self.arns[key], purpose, action, place) for place in places]
         return min(decided, key=lambda one: ("denied", "unknown", "allowed").index(one.verdict))
 
+    def questions(self, key: RoleKey) -> Iterator[Question]:
+        """Everything ECS needs of a role: each action, for each purpose it serves, in each place."""
+        for purpose, places in self.places[key].items():
+            for action in _actions(purpose):
+                for place in places:
+                    yield Question(self.arns[key], purpose, action, place)
+
 
 def role_history(
     events: pd.DataFrame,
@@ -82,6 +89,10 @@ def _whole(arn: str, key: RoleKey, listed: Iterable[Change]) -> str:
         if change.event_name == "CreateRole" and change.role_arn and (change.account, change.role_name) == key
     ]
     return made[-1] if made else arn
+
+
+def _actions(purpose: Purpose) -> list[str]:
+    return sorted({action for need in _needs(purpose) for action in REQUIRED_ACTIONS[need]})
 
 
 def _needs(purpose: Purpose) -> list[tuple[Purpose, Phase]]:
@@ -158,8 +169,7 @@ def _losses(
 ) -> list[Loss]:
     found: list[Loss] = []
     for purpose, where in places.items():
-        actions = sorted({action for need in _needs(purpose) for action in REQUIRED_ACTIONS[need]})
-        for action in actions:
+        for action in _actions(purpose):
             for place in where:
                 question = Question(arn, purpose, action, place)
                 found.extend(losses(moments, question, observed.get(action, ()), grace=grace))

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ecs_trail.analysis.managed_policies import is_aws_managed, managed_policy
 from ecs_trail.analysis.policies import Policy, parse_policy
+from ecs_trail.analysis.policies.managed import is_aws_managed, managed_policy
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.organization import Limits, Organization
 from ecs_trail.analysis.roles.states import RoleState, Snapshot, apply_change, first_state
-from ecs_trail.vocabulary import IAM_POLICY_WRITES
+from ecs_trail.event_names import IAM_POLICY_WRITES
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,51 +1,24 @@
 """The role history as frames: role changes, role states, roles, losses and outages (contract, section 2)."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import pairwise
 from typing import Final
 
 import msgspec
 import pandas as pd
 
 from ecs_trail.analysis.policies import Verdict
-from ecs_trail.analysis.roles.abilities import Place, ability, could_give, could_take
-from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
+from ecs_trail.analysis.roles.abilities import Place, ability
+from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey
 from ecs_trail.analysis.roles.history import RoleHistory
-from ecs_trail.analysis.roles.losses import Certainty, Loss, moment_at
+from ecs_trail.analysis.roles.losses import Loss, moment_at
 from ecs_trail.analysis.roles.outages import Outage, basis, confidence
-from ecs_trail.analysis.roles.replay import Material, Moment
+from ecs_trail.analysis.roles.replay import Moment
 from ecs_trail.calls import PolicyType
+from ecs_trail.event_names import IAM_POLICY_WRITES
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
-from ecs_trail.vocabulary import IAM_POLICY_WRITES, REQUIRED_ACTIONS, Effect, Purpose
+from ecs_trail.vocabulary import Purpose
 
-ROLE_CHANGES: Final = FrameSpec(
-    name="role_changes",
-    doc="One row per IAM or Organizations write that names or reaches an infrastructure role, judged.",
-    key=("event_id",),
-    columns={
-        "event_id": TEXT,
-        "event_time": TIME,
-        "event_name": TEXT,
-        "role_arns": TEXTS,
-        "actor": TEXT,
-        "source_ip": TEXT,
-        "user_agent": TEXT,
-        "applied": FLAG,
-        "error_code": TEXT,
-        "effect": TEXT,
-        "purposes": TEXTS,
-        "lost": TEXTS,
-        "gained": TEXTS,
-        "account": TEXT,
-        "policy": TEXT,
-        "document": TEXT,
-        "target": TEXT,
-        "moved_from": TEXT,
-        "moved_to": TEXT,
-    },
-)
 ROLE_STATES: Final = FrameSpec(
     name="role_states",
     doc="One row per role and span in which it stayed the same; `since` is null for the start of the evidence. "
@@ -130,103 +103,7 @@ TAG_NEEDS: Final = FrameSpec(
     columns={"role_arn": TEXT, "region": TEXT, "action": TEXT, "since": TIME, "until": TIME},
 )
 
-Step = tuple[RoleKey, Moment, Moment]
 _TAGGED_ACTIONS: Final = ("ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume")
-
-
-def role_changes(history: RoleHistory) -> pd.DataFrame:
-    """Every write that names or reaches an infrastructure role, as `ROLE_CHANGES`, in causal order."""
-    reached: dict[str, list[Step]] = defaultdict(list)
-    for key, moments in history.moments.items():
-        for before, after in pairwise(moments):
-            if after.change is not None:
-                reached[after.change.event_id].append((key, before, after))
-    taken: dict[str, list[Loss]] = defaultdict(list)
-    given: dict[str, list[Loss]] = defaultdict(list)
-    for lost in history.losses.values():
-        for loss in lost:
-            for change in loss.causes:
-                taken[change.event_id].append(loss)
-            for change in loss.restored_by:
-                given[change.event_id].append(loss)
-    found = []
-    for change in history.changes:
-        steps = reached.get(change.event_id, [])
-        names = [key for key, _, _ in steps] or affected_by_name(change, history.arns)
-        if names:
-            found.append(_judged(change, names, steps, history, (taken[change.event_id], given[change.event_id])))
-    return ROLE_CHANGES.frame(found)
-
-
-def _judged(
-    change: Change,
-    names: list[RoleKey],
-    steps: list[Step],
-    history: RoleHistory,
-    lost_or_given: tuple[list[Loss], list[Loss]],
-) -> Row:
-    taken, given = lost_or_given
-    gained: set[str] = set()
-    unsure = False
-    for key, before, after in steps:
-        for purpose, action, place in _questions(history, key):
-            step = _step(before.material, after.material, history.arns[key], purpose, action, place)
-            if step is Effect.RESTORES:
-                gained.add(action)
-            unsure = unsure or step is Effect.UNKNOWN
-    lost = {loss.action for loss in taken}
-    sure = any(loss.certainty is not Certainty.POSSIBLE for loss in taken)
-    restores = bool(gained & {loss.action for loss in given})
-    effect = (
-        Effect.BREAKS if sure else Effect.RESTORES if restores else Effect.UNKNOWN if lost or unsure else Effect.NONE
-    )
-    touched = lost | gained
-    return {
-        "event_id": change.event_id,
-        "event_time": change.event_time,
-        "event_name": change.event_name,
-        "role_arns": sorted(history.arns[key] for key in names),
-        "actor": change.actor,
-        "source_ip": change.source_ip,
-        "user_agent": change.user_agent,
-        "applied": change.applied,
-        "error_code": change.error_code or None,
-        "effect": effect.value,
-        "purposes": [
-            purpose.value
-            for purpose in Purpose
-            if any(purpose in history.purposes[key] for key in names)
-            and any(touched & set(needed) for (served, _), needed in REQUIRED_ACTIONS.items() if served is purpose)
-        ],
-        "lost": sorted(lost),
-        "gained": sorted(gained),
-        "account": change.account,
-        "policy": change.policy_arn or change.policy_name or change.boundary or None,
-        "document": change.document or None,
-        "target": change.target_id or None,
-        "moved_from": change.moved_from or None,
-        "moved_to": change.boundary if change.event_name == "MoveAccount" else None,
-    }
-
-
-def _questions(history: RoleHistory, key: RoleKey) -> Iterator[tuple[Purpose, str, Place]]:
-    for purpose, places in history.places[key].items():
-        actions = {action for (served, _), needed in REQUIRED_ACTIONS.items() if served is purpose for action in needed}
-        for action in sorted(actions):
-            for place in places:
-                yield purpose, action, place
-
-
-def _step(before: Material, after: Material, arn: str, purpose: Purpose, action: str, place: Place) -> Effect:  # noqa: PLR0917
-    """RESTORES where the action became allowed, UNKNOWN where it may have changed and nobody can say, else NONE."""
-    takes, gives = could_take(before, after, action), could_give(before, after, action)
-    if not takes and not gives:
-        return Effect.NONE
-    verdict = ability(after, arn, purpose, action, place).verdict
-    if verdict is Verdict.UNKNOWN:
-        return Effect.UNKNOWN
-    earlier = ability(before, arn, purpose, action, place).verdict
-    return Effect.RESTORES if gives and verdict is Verdict.ALLOWED and earlier is not verdict else Effect.NONE
 
 
 def role_states(history: RoleHistory) -> pd.DataFrame:
@@ -417,6 +294,6 @@ def _aspects(history: RoleHistory, key: RoleKey, moment: datetime) -> dict[tuple
         found["attached", arn] = dict(material.versions).get(arn, "attached")
     for name, document in state.inline:
         found["inline", name] = document or "(document not in the evidence)"
-    for action in sorted({action for _, action, _ in _questions(history, key)}):
+    for action in sorted({question.action for question in history.questions(key)}):
         found["ability", action] = history.allowed(key, action, moment).verdict.value
     return found

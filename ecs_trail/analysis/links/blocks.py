@@ -161,7 +161,7 @@ def _explains(case: Case, loss: Row, moment: datetime, call: Row) -> bool:
     kind = call["policy_type"]
     if kind in {PolicyType.SESSION, PolicyType.ENDPOINT, PolicyType.RESOURCE}:
         return False
-    return bool(kind in {PolicyType.NONE, PolicyType.TRUST} or kind in loss["policy_types"])
+    return kind in {PolicyType.NONE, PolicyType.TRUST} or bool(kind in loss["policy_types"])
 
 
 def _silent(

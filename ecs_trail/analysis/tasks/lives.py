@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ecs_trail.analysis.services import COLUMNS, Service, ServiceKey, service_of_cluster, services
+from ecs_trail.analysis.tasks.services import COLUMNS, Service, ServiceKey, service_of_cluster, services
 from ecs_trail.arns import is_task, last_part, parse_arn, task_cluster
 from ecs_trail.calls import Outcome
 from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows

@@ -22,7 +22,7 @@ from typing import Final
 
 import msgspec
 
-from ecs_trail.analysis.documents import Policy, parse_policy
+from ecs_trail.analysis.policies.documents import Policy, parse_policy
 
 __all__ = ["is_aws_managed", "managed_policy", "managed_policy_answers", "managed_policy_known"]
 
@@ -53,7 +53,7 @@ class _Table(msgspec.Struct, frozen=True):
 
 @cache
 def _table() -> _Table:
-    data = resources.files("ecs_trail.analysis").joinpath("managed_policies.json").read_bytes()
+    data = resources.files("ecs_trail.analysis.policies").joinpath("managed_policies.json").read_bytes()
     return msgspec.json.decode(data, type=_Table)
 
 

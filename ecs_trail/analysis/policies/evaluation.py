@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from ecs_trail.analysis.documents import Policy, Statement, parse_policy
-from ecs_trail.analysis.patterns import Context, Truth, negate
+from ecs_trail.analysis.policies.documents import Policy, Statement, parse_policy
+from ecs_trail.analysis.policies.patterns import Context, Truth, negate
 
 __all__ = [
     "Decision",

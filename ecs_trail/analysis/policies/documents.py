@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
-from ecs_trail.analysis.conditions import Clause, parse_conditions
-from ecs_trail.analysis.patterns import Glob, Template, Variable, template
-from ecs_trail.analysis.principals import Principals, parse_principals
+from ecs_trail.analysis.policies.conditions import Clause, parse_conditions
+from ecs_trail.analysis.policies.patterns import Glob, Template, Variable, template
+from ecs_trail.analysis.policies.principals import Principals, parse_principals
 
 __all__ = ["Policy", "Statement", "parse_policy"]
 

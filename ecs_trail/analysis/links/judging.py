@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from ecs_trail.analysis.blocks import Block, Case, block_of, by_hand, fits, resolved_at
+from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import Outcome
 from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ecs_trail.analysis.patterns import Context, Truth, template
+from ecs_trail.analysis.policies.patterns import Context, Truth, template
 
 __all__ = ["Principals", "parse_principals"]
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
-from ecs_trail.analysis.patterns import ABSENT, Context, Template, Truth, Variable, negate, template
+from ecs_trail.analysis.policies.patterns import ABSENT, Context, Template, Truth, Variable, negate, template
 
 __all__ = ["Clause", "parse_conditions"]
 

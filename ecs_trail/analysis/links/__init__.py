@@ -1,0 +1,1 @@
+"""Links: what blocked a task (`blocks`), and the judgement of every task (`judging`)."""
