@@ -77,6 +77,6 @@ def test_the_first_look_leads_from_the_answer_to_the_record(executed):
     assert "ecsInfrastructureRole was deleted" in card
     assert "aws iam create-role" in card
     assert "stuck" in shown(notebook, "tasks", "text/html")
-    assert "task/prod/" in shown(notebook, "explain", "stdout")
+    assert "in cluster prod is stuck" in shown(notebook, "explain", "stdout")
     assert "DetachRolePolicy" in shown(notebook, "raw", "stdout")
     assert "Client.UnauthorizedOperation" in shown(notebook, "events", "text/html")

@@ -226,6 +226,7 @@ def broken() -> Document:
         finding(
             1,
             "stuck_tasks",
+            started_at="2026-03-02T14:31:40Z",
             task_arns=list(TASKS[:2]),
             volume_ids=list(VOLUMES[:2]),
             cause_event_ids=causes,

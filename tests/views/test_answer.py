@@ -20,7 +20,8 @@ def shown(document, *, width=100, colour=False):
 def test_the_first_lines_say_what_since_when_by_whom_and_how_many():
     head = " ".join(shown(incident.broken()).split("CAUSE")[0].split())
     assert "2 tasks are stuck in DEPROVISIONING: role payments-ecs-infra was deleted." in head
-    assert "Since 2026-03-02 14:31:09 UTC, 1 d 3 h" in head
+    assert f"{incident.ROLE} has been broken since 2026-03-02 14:31:09." in head
+    assert "The first task has hung since 2026-03-02 14:31:40 UTC, for 1 d 3 h" in head
     assert "pipeline-4711 (role ci-deployer) with Terraform" in head
     assert "2 volumes (60 GiB) are still there" in head
 
@@ -67,7 +68,7 @@ def test_many_tasks_are_cut_and_the_rest_is_pointed_to():
 def test_an_incident_that_is_over_says_so_first():
     text = " ".join(shown(incident.over()).split())
     assert "Over since 2026-03-02 16:01:30 UTC. 2 tasks were stuck" in text
-    assert "From 2026-03-02 14:31:09 UTC to 2026-03-02 16:01:30 UTC (1 h 30 min)" in text
+    assert "From 2026-03-02 14:31:40 UTC to 2026-03-02 16:01:30 UTC (1 h 29 min)" in text
     assert "are gone now" in text
 
 
@@ -87,7 +88,7 @@ def test_what_could_not_be_seen_is_named():
     assert "1 file could not be read" in text
     assert "truncated file: logs/a.json.gz: gzip ends early" in text
     assert "and 1 more problem" in text
-    assert "3 digest and 1 empty" in text
+    assert "3 digests and 1 empty file" in text
     assert "111122223333 eu-west-1" in text
 
 

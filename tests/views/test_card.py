@@ -63,14 +63,14 @@ def test_the_card_says_what_the_text_says_in_the_same_order():
     text = Page(html(incident.broken())).text
     wanted = [
         "2 tasks are stuck in DEPROVISIONING: role payments-ecs-infra was deleted.",
-        "Since 2026-03-02 14:31:09 UTC",
+        "has been broken since 2026-03-02 14:31:09",
         "DetachRolePolicy by pipeline-4711 (role ci-deployer) with Terraform".partition(" ")[0],
         "Certain: replay and observation agree",
         "payments/000000",
         "aws iam create-role --path /service/",
         "1 running task will get stuck",
         "3,412 records",
-        "3 digest and 1 empty",
+        "3 digests and 1 empty file",
     ]
     places = [text.find(words) for words in wanted]
     assert -1 not in places
