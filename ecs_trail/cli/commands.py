@@ -1,11 +1,13 @@
 """The commands on evidence. Each is a few lines: words to one call to one result."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from ecs_trail.cli.options import Output, Question, evidence_options
 from ecs_trail.cli.results import deliver, deliver_answer, finish, solve, write_all
+from ecs_trail.views.text import clean
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case
@@ -46,7 +48,7 @@ def investigate(question: Question, output: Output) -> None:
             deliver(output, lambda stream: write_all(stream, to_json(document)))
         else:
             deliver_answer(document, output)
-        finish(document, output)
+        finish(case, output)
 
     solve(question, output, answer)
 
@@ -79,4 +81,29 @@ def _show(case: "Case", name: str, output: Output, *, raw: bool = False) -> None
         wanted = [*_EYE_COLUMNS[name], *(["raw"] if raw else [])]
         frame = frame[[column for column in wanted if column in frame.columns]]
     deliver(output, lambda stream: write_frame(frame, output.kind, stream, raw=raw))
-    finish(case.document, output)
+    finish(case, output)
+
+
+@click.command()
+@evidence_options(("text", "json"), "text")
+def plan(question: Question, output: Output) -> None:
+    """Say what would be read, without reading it.
+
+    Takes the options of investigate, so that one word changed in a command tries it out.
+    """
+    import json
+
+    from ecs_trail.evidence.sources import open_source
+    from ecs_trail.selection import bounded, default_selection
+    from ecs_trail.times import Window, aware_time
+
+    now = datetime.now(UTC)
+    given = (question.arguments[name] for name in ("since", "until"))
+    window = Window(*(None if text is None else aware_time(text, now=now) for text in given))
+    made = [open_source(source).plan(bounded(default_selection(), window)) for source in question.sources]
+    if output.kind == "text":
+        shown = "\n".join(clean(line) for one in made for line in str(one).split("\n"))
+    else:
+        fields = ("source", "reads", "widened", "trimmed", "bill")
+        shown = json.dumps([{name: getattr(one, name) for name in fields} for one in made], indent=2)
+    deliver(output, lambda stream: write_all(stream, f"{shown}\n".encode()))

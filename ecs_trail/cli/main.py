@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ecs_trail import __version__
-from ecs_trail.cli.commands import events, investigate, timeline
+from ecs_trail.cli.commands import events, investigate, plan, timeline
 from ecs_trail.cli.range import practice
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
@@ -59,7 +59,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, events, timeline, practice):
+for _command in (investigate, plan, events, timeline, practice):
     root.add_command(_command)
 
 

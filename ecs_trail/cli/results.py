@@ -11,13 +11,15 @@ import click
 from ecs_trail.cli.options import Output, Question, aws_profile
 from ecs_trail.cli.progress import ProgressBar
 from ecs_trail.views.text import clean, count
-from ecs_trail.vocabulary import PARTIAL_PROBLEMS
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case
 
 #: Columns of the text answer where nobody watches; a terminal has its own width.
 WIDTH: Final = 100
+FOUND: Final = 1
+PARTIAL: Final = 3
+_PROBLEMS_SAID: Final = 3
 
 
 def solve(question: Question, output: Output, answer: "Callable[[Case], None]") -> None:
@@ -67,29 +69,17 @@ def write_all(stream: IO[bytes], data: bytes) -> None:
     stream.write(data)
 
 
-def exit_code(document: Mapping[str, Any], *, finding_counts: bool) -> int:
-    """The exit code of a finished investigation: 3 when part could not be read, 1 for a finding if that was asked."""
-    if is_partial(document["evidence"]):
-        return 3
-    return 1 if finding_counts and document["findings"] else 0
-
-
-def is_partial(evidence: Mapping[str, Any]) -> bool:
-    """True when something that looked like evidence could not be read."""
-    return bool(evidence["files_failed"]) or any(row["kind"] in PARTIAL_PROBLEMS for row in evidence["problems"])
-
-
-def finish(document: Mapping[str, Any], output: Output) -> None:
-    """Say on stderr what could not be read, and end with the exit code that follows."""
-    evidence = document["evidence"]
-    if is_partial(evidence):
-        lost = [row for row in evidence["problems"] if row["kind"] in PARTIAL_PROBLEMS]
+def finish(case: "Case", output: Output) -> None:
+    """Say on stderr what could not be read, and end with the exit code that follows: 3 for that, 1 for a finding."""
+    lost = [problem for problem in case.receipt.problems if problem.is_partial]
+    if lost:
         click.echo(f"ecs-trail: the result is partial: {count(len(lost), 'problem')} in the evidence.", err=True)
-        for row in lost[:3]:
-            words = f"{clean(row['source'])}: {clean(row['kind'])}: {clean(row['detail'], 200)}"
-            click.echo(f"  {words}", err=True)
-        if len(lost) > 3:
-            click.echo(f"  … and {len(lost) - 3:,} more, listed in the result of investigate --format json.", err=True)
-    code = exit_code(document, finding_counts=output.exit_code)
-    if code:
-        click.get_current_context().exit(code)
+        for problem in lost[:_PROBLEMS_SAID]:
+            words = (clean(problem.source), clean(problem.kind), clean(problem.detail, 200))
+            click.echo(f"  {': '.join(words)}", err=True)
+        if len(lost) > _PROBLEMS_SAID:
+            rest = len(lost) - _PROBLEMS_SAID
+            click.echo(f"  … and {rest:,} more, listed by investigate --format json.", err=True)
+        click.get_current_context().exit(PARTIAL)
+    if output.exit_code and len(case.findings):
+        click.get_current_context().exit(FOUND)

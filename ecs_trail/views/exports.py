@@ -57,6 +57,7 @@ def write_frame(frame: pd.DataFrame, kind: str, stream: IO[bytes], *, raw: bool 
     safe = _without_secrets(frame, raw=raw)
     if kind == "parquet":
         buffer = io.BytesIO()
+        safe.attrs.clear()  # notes such as a receipt are no part of a table, and Parquet cannot hold them
         safe.to_parquet(buffer, index=False)
         stream.write(buffer.getvalue())
         return
@@ -148,7 +149,7 @@ def _scrubbed(value: Any, depth: int) -> Any:
 
 
 def _without_secrets(frame: pd.DataFrame, *, raw: bool) -> pd.DataFrame:
-    kept = frame if raw or "raw" not in frame.columns else frame.drop(columns="raw")
+    kept = frame.copy(deep=False) if raw or "raw" not in frame.columns else frame.drop(columns="raw")
     columns = [name for name in kept.columns if name in _RECORD_COLUMNS]
     return kept.assign(**{name: kept[name].map(scrub, na_action="ignore").astype(kept[name].dtype) for name in columns})
 

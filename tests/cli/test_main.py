@@ -12,7 +12,7 @@ from ecs_trail.cli import main
 from ecs_trail.cli.main import root, run
 from ecs_trail.errors import AccessError, IntegrityError, UsageError
 
-EVIDENCE_COMMANDS = ("investigate", "events", "timeline")
+EVIDENCE_COMMANDS = ("investigate", "plan", "events", "timeline")
 COMMON = [
     "--since",
     "--until",

@@ -204,3 +204,11 @@ def test_what_is_no_file_is_not_replaced(tmp_path):
 def test_frames_of_plain_pandas_are_welcome():
     frame = pd.DataFrame({"name": ["a"], "number": [1]})
     assert written(frame, "csv") == b"name,number\na,1\n"
+
+
+def test_notes_on_a_frame_are_left_behind_and_the_frame_is_left_as_it_was():
+    frame = things(FULL)
+    frame.attrs["receipt"] = object()
+    assert pq.read_table(io.BytesIO(written(frame, "parquet"))).num_rows == 1
+    assert "receipt" in frame.attrs
+    assert "raw" in frame.columns
