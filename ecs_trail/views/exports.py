@@ -44,7 +44,7 @@ _DEEPEST: Final = 64
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 #: A whole cell that needs quotes: it holds a comma, a quote or anything a reader may take for a line break.
 _QUOTED: Final = re.compile(r'\A.*[",\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029].*\Z', re.DOTALL)
-_CELL: Final = 64
+_CELL: Final = 120
 
 
 def write_frame(frame: pd.DataFrame, kind: str, stream: IO[bytes], *, raw: bool = False) -> None:
