@@ -603,11 +603,13 @@ def test_knowing_less_never_turns_an_answer_round(seed: int, forget: int) -> Non
     full = case.request
     chooser = Maker(forget)
     context = []
-    for key, values in full.context:
-        if chooser.chance(0.6):
-            context.append((key, values if chooser.chance(0.7) else tuple(value[:4] + "*" for value in values)))
-    # Keys that follow from who calls are no news: forgetting that one is absent would make it present.
+    # Keys that follow from who calls are never forgotten: the caller would be put in their place.
     derived = {"aws:principalarn", "aws:principalisawsservice", "aws:principalservicename"}
+    for key, values in full.context:
+        if key in derived:
+            context.append((key, values))
+        elif chooser.chance(0.6):
+            context.append((key, values if chooser.chance(0.7) else tuple(value[:4] + "*" for value in values)))
     absent = frozenset(key for key in sorted(full.absent) if key in derived or chooser.chance(0.6))
     resource = full.resource[:-3] + "*" if full.resource != "*" and chooser.chance(0.5) else full.resource
     less = replace(full, context=tuple(context), absent=absent, resource=resource)
