@@ -351,13 +351,13 @@ def _unseen(evidence: Row) -> Iterable[str]:
     if rejected:
         yield f"{count(rejected, 'record')} could not be read: the answer is partial."
     problems = evidence["problems"]
-    yield from (f"{words.problem(row)}." for row in problems[:_PROBLEMS_SHOWN])
+    yield from (words.problem(row) for row in problems[:_PROBLEMS_SHOWN])
     if len(problems) > _PROBLEMS_SHOWN:
         yield f"… and {count(len(problems) - _PROBLEMS_SHOWN, 'more problem')}, listed in the JSON answer."
     left_out = [words.left_out(row["kind"], row["count"]) for row in evidence["left_out"] if row["kind"] != _TASK_STATE]
     if left_out:
         yield f"Left out as no evidence: {listed(left_out, most=6)}."
     gaps = [row for row in evidence["coverage"] if row.get("complete") is False]
-    if gaps:
+    if 0 < len(gaps) < len(evidence["coverage"]):  # where every place has gaps, the lines above have said so
         places = dict.fromkeys(f"{clean(row.get('account'))} {clean(row.get('region'))}".strip() for row in gaps)
         yield f"Seen only in part: {listed(places, most=4)}."

@@ -33,6 +33,7 @@ _TOOLS: Final = tuple(
         (r"aws-sdk-([a-z]+)", "an AWS SDK"),
     )
 )
+_PLACE: Final = 60
 _SERVICE_HOST: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 _STS_SESSION: Final = re.compile(r"arn:[^:]+:sts::(\d+):assumed-role/([^/]+)/(.+)")
 _IAM_IDENTITY: Final = re.compile(r"arn:[^:]+:iam::(\d+):(user|root|role)(?:/(?:.*/)?([^/]+))?")
@@ -168,6 +169,8 @@ def finding_kind(kind: str | None) -> str:
 
 
 def problem(row: Mapping[str, Any]) -> str:
-    """One problem of the evidence in words: kind, place, detail."""
-    kind = clean(row.get("kind")).replace("_", " ")
-    return ": ".join(part for part in (kind, clean(row.get("source"), 90), clean(row.get("detail"), 120)) if part)
+    """One problem of the evidence in words: place, kind, detail. Of a long place the end tells more than the start."""
+    place = clean(row.get("source"))
+    place = place if len(place) <= _PLACE else f"…{place[1 - _PLACE :]}"
+    kind, detail = clean(row.get("kind")).replace("_", " "), clean(row.get("detail"), 120).rstrip(".")
+    return f"{': '.join(part for part in (place, kind, detail) if part)}."

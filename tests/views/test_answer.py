@@ -86,7 +86,7 @@ def test_no_evidence_is_not_health():
 def test_what_could_not_be_seen_is_named():
     text = " ".join(shown(incident.partial()).split("NOT SEEN")[1].split())
     assert "1 file could not be read" in text
-    assert "truncated file: logs/a.json.gz: gzip ends early" in text
+    assert "logs/a.json.gz: truncated file: gzip ends early." in text
     assert "and 1 more problem" in text
     assert "3 digests and 1 empty file" in text
     assert "111122223333 eu-west-1" in text
