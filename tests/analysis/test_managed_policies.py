@@ -12,13 +12,13 @@ from importlib import resources
 import pytest
 from policy_cases import ACCOUNT
 
+from ecs_trail.analysis.policies import Policy, Request, Verdict, can_grant, could_deny, identity_verdict
 from ecs_trail.analysis.policies.managed import (
     is_aws_managed,
     managed_policy,
     managed_policy_answers,
     managed_policy_known,
 )
-from ecs_trail.analysis.policies import Policy, Request, Verdict, can_grant, could_deny, identity_verdict
 
 PREFIX = "arn:aws:iam::aws:policy/"
 VOLUMES = f"{PREFIX}service-role/AmazonECSInfrastructureRolePolicyForVolumes"

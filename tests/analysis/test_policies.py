@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policy_cases import ACCOUNT, OTHER, ROLE, Maker
 
-from ecs_trail.analysis.policies.patterns import Truth, template
 from ecs_trail.analysis.policies import (
     Policy,
     Request,
@@ -26,6 +25,7 @@ from ecs_trail.analysis.policies import (
     resource_verdict,
     trust_verdict,
 )
+from ecs_trail.analysis.policies.patterns import Truth, template
 
 A, D, U = Verdict.ALLOWED, Verdict.DENIED, Verdict.UNKNOWN
 VOLUME = f"arn:aws:ec2:eu-west-1:{ACCOUNT}:volume/vol-1"

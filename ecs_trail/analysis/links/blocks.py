@@ -173,7 +173,11 @@ def _silent(
     if lost >= until or (regained is not None and regained <= start):
         return False
     if resolved is None:
-        return case.as_of - max(start, lost) >= case.stuck_after
+        # A refusal of AssumeRole itself is on record at times; then nobody needs to wait.
+        refused = (
+            loss["action"] == ASSUME_ROLE and loss["last_denied_at"] is not None and loss["last_denied_at"] >= start
+        )
+        return bool(refused or case.as_of - max(start, lost) >= case.stuck_after)
     inside = regained is None or resolved < regained
     if inside:
         # ECS finished inside the outage with a session it held, or before the change had spread.

@@ -206,7 +206,7 @@ def _confidence(block: Block, causes: Sequence[str]) -> Confidence:
         return Confidence.POSSIBLE
     if block.denied and block.explained[0][0] is not block.denied[0]:
         return Confidence.POSSIBLE  # it was refused before any change that explains it
-    if "replayed" in agreeing or (block.by_status and "replayed" in sure):
+    if "replayed" in agreeing or ("replayed" in sure and (block.by_status or _role_refused(block))):
         return Confidence.CERTAIN
     return Confidence.LIKELY if sure & {"replayed", "observed"} else Confidence.POSSIBLE
 
@@ -219,11 +219,18 @@ def _basis(block: Block) -> list[str]:
         found.add(Basis.DENIED_CALLS.value)
         if any(call["policy_type"] for call in block.denied):
             found.add(Basis.POLICY_TYPE_IN_ERROR.value)
+    elif _role_refused(block):
+        found.add(Basis.DENIED_CALLS.value)
     elif not block.by_status:
         found.add(Basis.SILENCE.value)
     if block.by_status:
         found.add(Basis.TASK_STATUS_REASON.value)
     return [one.value for one in Basis if one.value in found]
+
+
+def _role_refused(block: Block) -> bool:
+    """Whether ECS's refused AssumeRole calls are on record for what blocked the task."""
+    return any(loss["action"] == ASSUME_ROLE and loss["denials"] for loss in block.losses)
 
 
 def _never_provisioned(case: Case) -> bool:

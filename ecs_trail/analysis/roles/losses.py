@@ -62,6 +62,7 @@ class Loss:
     regained_at: datetime | None = None
     restored_by: list[Change] = field(default_factory=list)
     denials: int = 0
+    last_denied_at: datetime | None = None
 
     def holds_at(self, moment: datetime) -> bool:
         """Whether the action is lost at a moment."""
@@ -184,6 +185,7 @@ def _walk(spans: list[_Span], question: Question) -> list[Loss]:
             _go_on(current, before, span, latent)
         if current is not None:
             current.denials += len(span.denied)
+            current.last_denied_at = span.denied[-1].event_time if span.denied else current.last_denied_at
             if span.contradicted_at is not None:
                 current.regained_at, current = span.contradicted_at, None
     return [loss for loss in found if loss.regained_at is None or loss.regained_at > loss.lost_at]
