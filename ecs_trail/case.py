@@ -83,12 +83,12 @@ class Case:
 
     @cached_property
     def task_states(self) -> pd.DataFrame:
-        """Saved task states, none later than `as_of` where that was given."""
-        states = self.evidence.task_states
+        """Saved task states, none later than `as_of` or the window's end where these were given."""
+        until = self._as_of or self.window.end
         return TASK_STATES.frame(
             state
-            for state in states
-            if self._as_of is None or not (state["seen_at"] and state["seen_at"] > self._as_of)
+            for state in self.evidence.task_states
+            if until is None or state["seen_at"] is None or state["seen_at"] <= until
         )
 
     @cached_property
@@ -228,9 +228,12 @@ class Case:
     @cached_property
     def tls(self) -> pd.DataFrame:
         """Service Connect secrets: issue, rotation, deletion, and what blocked them."""
-        return tls(
+        found = tls(
             self._events, tls_calls(self._events), self.losses, self.key_outages, as_of=self.as_of, grace=self.grace
         )
+        if self.focus.role is None:
+            return found
+        return found[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
 
     @cached_property
     def pass_role_denials(self) -> pd.DataFrame:
@@ -318,7 +321,11 @@ class Case:
         if self.focus.role is None:
             return uses
         key, name = role_key(self.focus.role), last_part(self.focus.role)
-        mine = [(row["account"], row["role_name"]) == key if key else row["role_name"] == name for row in rows(uses)]
+        listed = rows(uses)
+        mine = [(row["account"], row["role_name"]) == key if key else row["role_name"] == name for row in listed]
+        if not any(mine):
+            known = ", ".join(sorted({row["role_arn"] for row in listed})) or "none"
+            raise UsageError(f"no role '{name}' in the evidence.", hint=f"infrastructure roles in it: {known}.")
         return uses[mine]
 
     def _role(self, role: str | None) -> RoleKey:
