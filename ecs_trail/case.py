@@ -296,7 +296,8 @@ class Case:
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "role_changes", "role_states", "outages", "tasks", "volumes", "tls", "pass_role_denials")
         more = ("outside_changes", "volume_calls")
-        return {name: getattr(self, name) for name in (*names, *more)}
+        frames = {name: getattr(self, name) for name in (*names, *more)}
+        return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 
     def _evidence(self) -> dict[str, Any]:
         return evidence_summary(self.receipt, events_selected=len(self._events), window=self.window, as_of=self.as_of)

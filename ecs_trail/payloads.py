@@ -30,6 +30,11 @@ def json_list(text: str | None) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def json_text(value: object) -> str:
+    """A value as compact JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
 def at(value: object, *path: str) -> Any:
     """Follow keys into nested objects; None where the path ends early or meets something else."""
     for key in path:

@@ -133,7 +133,7 @@ def role_repair(known: Known, role: Row, causes: Sequence[Row], outage: Row) -> 
     first = next((at for at, state in enumerate(states) if state["event_id"] == whole[0]["event_id"]), None)
     earlier = states[first - 1] if first else before[-1] if before else None
     now = next(state for state in reversed(states) if state["since"] is None or state["since"] <= known.as_of)
-    return repair.repair_role(role, earlier, now, whole, outage["purpose"])
+    return repair.repair_role(role, earlier, now, whole, known.gone_policies)
 
 
 def at_risk(known: Known) -> Iterator[Row]:

@@ -93,8 +93,15 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
         basis=sorted({one for row in secrets for one in row["basis"]}),
         explanation=" ".join(explanation),
         evidence=list(dict.fromkeys(event for row in secrets for event in row["denied_event_ids"][:3])),
-        repair=role_repair(known, role, causes, outage) if waiting and role and causes and outage else [],
+        repair=_tls_repair(known, role, causes, outage) if waiting else [],
     )
+
+
+def _tls_repair(known: Known, role: Row | None, causes: Sequence[Row], outage: Row | None) -> list[repair.Step]:
+    if role is not None and causes and outage is not None:
+        return role_repair(known, role, causes, outage)
+    steps = [one for cause in causes if "subject" in cause for one in repair.repair_outside(cause)]
+    return steps or ([repair.look(role)] if role is not None else [])
 
 
 def pass_role(known: Known) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ecs_trail.arns import parse_arn
 from ecs_trail.frames import Row
-from ecs_trail.payloads import json_object
+from ecs_trail.payloads import json_object, json_text
 from ecs_trail.vocabulary import ASSUME_ROLE, ECS_SERVICE, MANAGED_POLICY_PURPOSES, Purpose
 
 Step = dict[str, object]
@@ -34,26 +34,54 @@ def command(*words: str) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-def repair_role(role: Row, before: Row | None, now: Row, causes: Sequence[Row], purpose: str) -> list[Step]:
+def repair_role(
+    role: Row, before: Row | None, now: Row, causes: Sequence[Row], gone: Mapping[str, str | None]
+) -> list[Step]:
     """Steps that lead a role from what it is now back to what it was before the first cause.
 
-    `before` and `now` are rows of `role_states`, `causes` rows of `role_changes`, `role` a row of `roles`.
+    `before` and `now` are rows of `role_states`, `causes` rows of `role_changes`, `role` a row of `roles`. `gone` holds
+    the customer managed policies that no longer exist, with their last document where it is known.
     """
     name = role["role_name"]
     earlier = before or {"trust": None, "attached": [], "documents": "{}", "versions": "{}", "boundary": None}
     if not now["exists"]:
-        return list(_recreate(role, earlier, purpose))
+        return [*_policies_again(earlier["attached"], gone), *_recreate(role, earlier)]
     steps: list[Step] = []
-    kinds = {cause["event_name"] for cause in causes}
-    lost = {action for cause in causes for action in cause["lost"]}
-    if ASSUME_ROLE in lost or "UpdateAssumeRolePolicy" in kinds:
+    if ASSUME_ROLE in role["unable"]:
         steps.append(_trust_step(name, earlier["trust"]))
+    steps += _policies_again(sorted(set(earlier["attached"]) - set(now["attached"])), gone)
     steps += _policies(name, earlier, now, causes)
     steps += _versions(earlier, now)
+    kinds = {cause["event_name"] for cause in causes}
     if now["boundary"] != earlier["boundary"] and kinds & {"PutRolePermissionsBoundary", "CreateRole", "DeleteRole"}:
         steps.append(_boundary_step(name, earlier["boundary"]))
     steps += _organization(causes)
     return steps or [look(role)]
+
+
+def _policies_again(attached: Sequence[str], gone: Mapping[str, str | None]) -> Iterator[Step]:
+    """Policies that were deleted after they were detached must be made again before they can be attached."""
+    for policy in attached:
+        if policy not in gone:
+            continue
+        document = gone[policy]
+        if document is None:
+            yield step(f"Write {_short(policy)} again; it was deleted and its document is not in the evidence.")
+            continue
+        arn = parse_arn(policy)
+        path = (arn.resource if arn else "").removeprefix("policy").removesuffix(_short(policy)) or "/"
+        words = ["aws", "iam", "create-policy", "--policy-name", _short(policy)]
+        words += ["--path", path] if path != "/" else []
+        yield step(
+            f"Create {_short(policy)} again, which was deleted, with its last document.",
+            command(*words, "--policy-document", compact(document)),
+        )
+
+
+def compact(document: str) -> str:
+    """A policy document on one line, as a command is copied from a terminal; broken ones stay as they are."""
+    opened = json_object(document)
+    return json_text(opened) if opened else document
 
 
 def look(role: Row) -> Step:
@@ -111,6 +139,34 @@ def repair_key(key_id: str, region: str | None, event_names: Sequence[str]) -> l
     return steps
 
 
+def repair_outside(change: Row) -> list[Step]:
+    """Take back a change to a certificate authority or a secret."""
+    where = ("--region", change["region"] or "REGION")
+    authority = ("--certificate-authority-arn", change["subject"] or "AUTHORITY_ARN")
+    secret = ("--secret-id", change["subject"] or "SECRET_ARN")
+    active = command("aws", "acm-pca", "update-certificate-authority", *where, *authority, "--status", "ACTIVE")
+    match change["event_name"]:
+        case "UntagCertificateAuthority":
+            tags = ("--tags", "Key=AmazonECSManaged,Value=true")
+            again = command("aws", "acm-pca", "tag-certificate-authority", *where, *authority, *tags)
+            return [step("Tag the certificate authority again.", again)]
+        case "UpdateCertificateAuthority":
+            return [step("Enable the certificate authority.", active)]
+        case "DeleteCertificateAuthority":
+            restore = command("aws", "acm-pca", "restore-certificate-authority", *where, *authority)
+            return [step("Restore the certificate authority, then enable it.", restore, active)]
+        case "DeleteSecret":
+            restore = command("aws", "secretsmanager", "restore-secret", *where, *secret)
+            return [step("Restore the secret, if its recovery window is still open.", restore)]
+        case "ReplicateSecretToRegions":
+            words = ("aws", "secretsmanager", "remove-regions-from-replication", *where, *secret)
+            return [step("Remove the replicas.", command(*words, "--remove-replica-regions", "REGION"))]
+        case name if name in {"DisableKey", "ScheduleKeyDeletion", "PutKeyPolicy"}:
+            return repair_key(change["subject"] or "KEY_ID", change["region"], [name])
+        case _:
+            return []
+
+
 def watch(tasks: Sequence[Row]) -> list[Step]:
     """How to see that ECS, which retries by itself, has finished."""
     by_place: dict[tuple[str, str], list[str]] = {}
@@ -127,13 +183,13 @@ def watch(tasks: Sequence[Row]) -> list[Step]:
     return [step("ECS retries by itself; watch the tasks leave DEPROVISIONING.", *commands)] if commands else []
 
 
-def _recreate(role: Row, earlier: Row, purpose: str) -> Iterator[Step]:
+def _recreate(role: Row, earlier: Row) -> Iterator[Step]:
     name = role["role_name"]
     arn = parse_arn(role["role_arn"])
     path = (arn.resource if arn else "").removeprefix("role").removesuffix(name) or "/"
     words = ["aws", "iam", "create-role", "--role-name", name]
     words += ["--path", path] if path != "/" else []
-    words += ["--assume-role-policy-document", earlier["trust"] or STANDARD_TRUST]
+    words += ["--assume-role-policy-document", compact(earlier["trust"] or STANDARD_TRUST)]
     words += ["--permissions-boundary", earlier["boundary"]] if earlier["boundary"] else []
     told = (
         "its last trust policy" if earlier["trust"] else "the standard trust policy, as its own is not in the evidence"
@@ -143,7 +199,7 @@ def _recreate(role: Row, earlier: Row, purpose: str) -> Iterator[Step]:
     documents = json_object(earlier["documents"])
     if not attached and not documents:
         partition = arn.partition if arn else "aws"
-        attached = [_managed_arn(partition, served) for served in role["purposes"] or [purpose]]
+        attached = [_managed_arn(partition, served) for served in role["purposes"] or [Purpose.VOLUMES]]
         yield step(
             "Attach the AWS managed policy of each purpose, as the role's own policies are not in the evidence.",
             *(_attach(name, policy) for policy in attached),
@@ -172,7 +228,7 @@ def _inline(name: str, documents: Mapping[str, object]) -> Iterator[Step]:
     for policy, document in sorted(documents.items()):
         if isinstance(document, str) and document:
             words = ("aws", "iam", "put-role-policy", "--role-name", name, "--policy-name", policy)
-            yield step("Put the inline policy back as it was.", command(*words, "--policy-document", document))
+            yield step("Put the inline policy back as it was.", command(*words, "--policy-document", compact(document)))
         else:
             yield step(f"Write the inline policy {policy} again; its document is not in the evidence.")
 
@@ -188,7 +244,7 @@ def _versions(earlier: Row, now: Row) -> Iterator[Step]:
 def _trust_step(name: str, trust: str | None) -> Step:
     told = "as it was" if trust else "with the standard one, as the former is not in the evidence"
     words = ("aws", "iam", "update-assume-role-policy", "--role-name", name, "--policy-document")
-    return step(f"Put the trust policy back {told}.", command(*words, trust or STANDARD_TRUST))
+    return step(f"Put the trust policy back {told}.", command(*words, compact(trust or STANDARD_TRUST)))
 
 
 def _boundary_step(name: str, boundary: str | None) -> Step:

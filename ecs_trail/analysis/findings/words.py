@@ -77,12 +77,26 @@ def cause_clause(causes: Sequence[Row], role: str) -> str:
     return first
 
 
+_WORK: Final = {
+    ("volumes", "provision"): "create and attach volumes",
+    ("volumes", "teardown"): "detach and delete volumes",
+    ("tls", "issue"): "issue TLS certificates",
+    ("tls", "rotate"): "rotate TLS certificates",
+    ("tls", "delete"): "delete TLS secrets",
+    ("lattice", "provision"): "register VPC Lattice targets",
+    ("lattice", "teardown"): "deregister VPC Lattice targets",
+    ("load_balancers", "provision"): "register load balancer targets",
+    ("load_balancers", "teardown"): "deregister load balancer targets",
+    ("managed_instances", "provision"): "launch managed instances",
+}
+
+
 def outage_sentence(outage: Row) -> str:
     """What the role could not do, and from when until when."""
     until = f"until {format_time(outage['end'])}" if outage["end"] else "and still cannot at the end of the evidence"
     actions = ", ".join(outage["actions"])
     return (
-        f"{sentence(role_label(outage['role_arn']))} could not {outage['phase']} {outage['purpose']} from "
+        f"{sentence(role_label(outage['role_arn']))} could not {_WORK[outage['purpose'], outage['phase']]} from "
         f"{format_time(outage['start'])} {until}: it lost {actions} ({outage['id']})."
     )
 

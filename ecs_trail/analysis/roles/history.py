@@ -36,6 +36,7 @@ class RoleHistory:
     outages: Sequence[Outage]
     observed: Observed
     seen_working: frozenset[RoleKey]
+    deleted_policies: Mapping[str, str | None]
 
     def allowed(self, key: RoleKey, action: str, when: datetime) -> Decision:
         """Whether ECS may take an action with a role at a moment, by replay; of several places the worst decides."""
@@ -66,7 +67,7 @@ def role_history(
     listed = changes(events)
     arns = {(use["account"], use["role_name"]): use["role_arn"] for use in rows(uses)}
     arns = {key: _whole(arn, key, listed) for key, arn in arns.items()}
-    moments = replay(listed, arns, snapshots)
+    moments, deleted = replay(listed, arns, snapshots)
     observed = observations(events, calls)
     seen, places = _uses_by_role(uses)
     purposes = {key: _purposes(key, arns[key], moments[key], seen[key]) for key in arns}
@@ -78,7 +79,7 @@ def role_history(
     )
     order = {purpose: at for at, purpose in enumerate(PURPOSES_IN_ORDER)}
     found.sort(key=lambda one: (one.start, one.role_arn, order[one.purpose], one.phase))
-    return RoleHistory(arns, listed, moments, purposes, filled, lost, found, observed, working)
+    return RoleHistory(arns, listed, moments, purposes, filled, lost, found, observed, working, deleted)
 
 
 def _whole(arn: str, key: RoleKey, listed: Iterable[Change]) -> str:

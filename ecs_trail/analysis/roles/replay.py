@@ -50,6 +50,7 @@ class CustomerPolicies:
         """A version's document never changes, so a snapshot's counts for all times; its default until a write."""
         self._versions: dict[str, dict[str, str]] = defaultdict(dict)
         self._default: dict[str, str] = {}
+        self.deleted: dict[str, str | None] = {}
         for snapshot in snapshots:
             for arn, version, document, is_default in snapshot.documents:
                 self._versions[arn][version] = document
@@ -66,7 +67,11 @@ class CustomerPolicies:
         """Take one applied policy write into account."""
         arn = change.policy_arn
         match change.event_name:
+            case "DeletePolicy":
+                self.deleted[arn] = self.document(arn)
             case "CreatePolicy":
+                self.deleted.pop(arn, None)
+                self._versions[arn] = {}
                 self._versions[arn]["v1"] = change.document
                 self._default[arn] = "v1"
             case "CreatePolicyVersion":
@@ -91,8 +96,10 @@ class CustomerPolicies:
 
 def replay(
     changes: Sequence[Change], roles: Mapping[RoleKey, str], snapshots: Sequence[Snapshot] = ()
-) -> dict[RoleKey, list[Moment]]:
-    """The moments of every known role, oldest first; the first one stands for the start of the evidence.
+) -> tuple[dict[RoleKey, list[Moment]], dict[str, str | None]]:
+    """The moments of every known role, oldest first, and the policies deleted by the end with their last document.
+
+    The first moment of a role stands for the start of the evidence.
 
     `changes` are in causal order; only applied ones move a role. Writes to policies and to the organization reach a
     role through attachment and account.
@@ -101,14 +108,14 @@ def replay(
     for change in changes:
         if change.applied:
             replayed.take(change)
-    return replayed.moments
+    return replayed.moments, replayed.policies.deleted
 
 
 class _Replay:
     def __init__(self, changes: Sequence[Change], roles: Mapping[RoleKey, str], snapshots: Sequence[Snapshot]) -> None:
         self._roles = roles
-        self._policies = CustomerPolicies(snapshots)
-        self._policies.forget_defaults(changes)
+        self.policies = CustomerPolicies(snapshots)
+        self.policies.forget_defaults(changes)
         self._organization = Organization([change for change in changes if change.event_source != IAM])
         self._states: dict[RoleKey, RoleState] = {}
         self.moments: dict[RoleKey, list[Moment]] = {}
@@ -128,7 +135,7 @@ class _Replay:
             touched = [key for key in self._roles if self._organization.touches(change, key[0])]
             self._organization.apply(change)
         elif change.event_name in IAM_POLICY_WRITES:
-            self._policies.apply(change)
+            self.policies.apply(change)
             touched = [key for key in self._roles if self._holds(key, change.policy_arn)]
         else:
             touched = affected_by_name(change, self._roles)
@@ -168,14 +175,14 @@ class _Replay:
             versions=tuple(
                 (arn, version)
                 for arn in sorted({*state.attached, *filter(None, (state.boundary,))})
-                if (version := self._policies.default_version(arn)) is not None
+                if (version := self.policies.default_version(arn)) is not None
             ),
         )
 
     def _open(self, arn: str, when: datetime | None) -> Policy | None:
         if is_aws_managed(arn):
             return managed_policy(arn, when)
-        document = self._policies.document(arn)
+        document = self.policies.document(arn)
         return parse_policy(document, arn) if document else None
 
 

@@ -238,6 +238,20 @@ def _policy_types(change: Change) -> tuple[PolicyType, ...]:
     return (PolicyType.TRUST,) if change.event_name == "UpdateAssumeRolePolicy" else (PolicyType.IDENTITY,)
 
 
+DELETED_POLICIES: Final = FrameSpec(
+    name="deleted_policies",
+    doc="One row per customer managed policy that no longer exists, with its last document where it is known.",
+    key=("policy_arn",),
+    columns={"policy_arn": TEXT, "document": TEXT},
+)
+
+
+def deleted_policies(history: RoleHistory) -> pd.DataFrame:
+    """The customer managed policies deleted by the end of the evidence, as `DELETED_POLICIES`, by ARN."""
+    gone = sorted(history.deleted_policies.items())
+    return DELETED_POLICIES.frame({"policy_arn": arn, "document": document} for arn, document in gone)
+
+
 def tag_needs(history: RoleHistory) -> pd.DataFrame:
     """When each role could work on a volume only because of its reserved tags, as `TAG_NEEDS`."""
     found: list[Row] = []
