@@ -64,12 +64,15 @@ def tls(
     *,
     as_of: datetime,
     grace: timedelta,
+    absent_after: timedelta = OVERDUE,
 ) -> pd.DataFrame:
     """Judge every Service Connect secret, as `TLS`, by ARN.
 
     `events` is of `EVENT_SCHEMA`, `calls` of `TLS_CALLS`, `losses` of `LOSSES`, `key_outages` of `KEY_OUTAGES`. What
     happened after `as_of` (aware UTC) is left out. `grace` is how long IAM may take to spread a change. An issue that
-    failed before any secret was made has a row without secret, with the service where it is known.
+    failed before any secret was made has a row without secret, with the service where it is known. A rotation that
+    left no failed call counts as absent, and under a loss of its role as blocked, once the last one is more than
+    `absent_after` back: seven days, at which certificates run out, where five are the usual interval.
     """
     seen = events[events["event_time"] <= as_of]
     listed = sorted((call for call in rows(calls) if call["event_time"] <= as_of), key=lambda one: one["event_time"])
@@ -81,7 +84,7 @@ def tls(
     judged = []
     for life in tls_lives(seen, listed):
         mine = lost[role_key(life.role_arn)] if life.role_arn else []
-        row = _judge(TlsCase(life, mine, held, as_of, grace))
+        row = _judge(TlsCase(life, mine, held, as_of, grace, absent_after))
         if row is not None:
             judged.append(row)
     return TLS.frame(judged)

@@ -38,13 +38,17 @@ _PASSING: Final = frozenset({Outcome.BUSY, Outcome.THROTTLED})
 
 @dataclass(frozen=True, slots=True)
 class TlsCase:
-    """One secret with all that is held against it. `losses` are those of its role for TLS."""
+    """One secret with all that is held against it. `losses` are those of its role for TLS.
+
+    A rotation counts as absent once the last one is longer ago than `absent_after`.
+    """
 
     life: Life
     losses: Sequence[Row]
     locks: Sequence[Lock]
     as_of: datetime
     grace: timedelta
+    absent_after: timedelta = OVERDUE
 
     @property
     def keys(self) -> frozenset[str]:
@@ -315,7 +319,7 @@ def _done_under(case: TlsCase, loss: Row, block: TlsBlock) -> bool:
 
 
 def _silences(case: TlsCase) -> Iterator[TlsBlock]:
-    """Work that was due under a loss and did not come: rotations seven days after the last, deletions of a service."""
+    """Work that was due under a loss and did not come: rotations `absent_after` the last, deletions with a service."""
     life = case.life
     if not life.secret:
         return
@@ -323,9 +327,9 @@ def _silences(case: TlsCase) -> Iterator[TlsBlock]:
     for at, renewed in enumerate(renewals):
         after = renewals[at + 1] if at + 1 < len(renewals) else None
         end = after or (life.deleted["event_time"] if life.deleted is not None else case.as_of)
-        ended = life.service_ended_at is not None and life.service_ended_at < renewed + OVERDUE
-        if end - renewed > OVERDUE and not ended:
-            yield from _silence(case, Phase.ROTATE, (renewed + ROTATION, renewed + OVERDUE), after)
+        ended = life.service_ended_at is not None and life.service_ended_at < renewed + case.absent_after
+        if end - renewed > case.absent_after and not ended:
+            yield from _silence(case, Phase.ROTATE, (renewed + ROTATION, renewed + case.absent_after), after)
     if life.service_ended_at is not None and (life.deleted is None or life.deleted["by_ecs"]):
         done = life.deleted["event_time"] if life.deleted is not None else None
         due = life.service_ended_at

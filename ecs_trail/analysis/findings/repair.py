@@ -268,6 +268,10 @@ def _organization(causes: Sequence[Row]) -> Iterator[Step]:
         elif cause["event_name"] == "DetachPolicy" and policy.startswith("p-"):
             attach = command("aws", "organizations", "attach-policy", *place)
             yield step("In the management account: attach the organization policy again.", attach)
+        elif cause["event_name"] == "UpdatePolicy" and cause["document_before"]:
+            words = ("aws", "organizations", "update-policy", "--policy-id", policy)
+            back = command(*words, "--content", compact(cause["document_before"]))
+            yield step("In the management account: put the organization policy back as it was.", back)
         elif cause["event_name"] == "UpdatePolicy":
             show = command("aws", "organizations", "describe-policy", "--policy-id", policy)
             yield step("In the management account: take the change of the organization policy back.", show)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability, could_give, could_take
-from ecs_trail.analysis.roles.changes import Change, RoleKey, affected_by_name
+from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Certainty, Loss, Question
 from ecs_trail.analysis.roles.replay import Material, Moment
@@ -36,6 +36,7 @@ ROLE_CHANGES: Final = FrameSpec(
         "account": TEXT,
         "policy": TEXT,
         "document": TEXT,
+        "document_before": TEXT,
         "target": TEXT,
         "moved_from": TEXT,
         "moved_to": TEXT,
@@ -113,6 +114,7 @@ def _judged(
         "account": change.account,
         "policy": change.policy_arn or change.policy_name or change.boundary or None,
         "document": change.document or None,
+        "document_before": next(filter(None, (_former(change, before.material) for _, before, _ in steps)), None),
         "target": change.target_id or None,
         "moved_from": change.moved_from or None,
         "moved_to": change.boundary if change.event_name == "MoveAccount" else None,
@@ -131,3 +133,16 @@ def _step(before: Material, after: Material, question: Question) -> Effect:
     if verdict is Verdict.UNKNOWN:
         return Effect.UNKNOWN
     return Effect.RESTORES if gives and verdict is Verdict.ALLOWED and earlier is not verdict else Effect.NONE
+
+
+def _former(change: Change, before: Material) -> str | None:
+    """The document a write replaced, where the evidence holds it."""
+    if change.event_name == "UpdateAssumeRolePolicy":
+        return before.state.trust
+    if change.event_name in {"PutRolePolicy", "DeleteRolePolicy"}:
+        return before.state.inline_document(change.policy_name)
+    label = change.policy_arn if change.event_source == IAM else f"scp:{change.policy_arn}"
+    limits = before.limits
+    held = (*before.identity, *filter(None, (before.boundary,)), *limits.rcps, *limits.possible)
+    listed = (*held, *(policy for level in limits.levels for policy in level))
+    return next((policy.document for policy in listed if policy.label == label), None)
