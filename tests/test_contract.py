@@ -12,6 +12,10 @@ import incident
 import jsonschema
 import pytest
 
+import ecs_trail as et
+from ecs_trail import practice
+from ecs_trail.views.story import tell
+
 SCHEMA = json.loads((Path(__file__).parent / "contract" / "investigation.schema.json").read_text(encoding="utf-8"))
 SAMPLE = Path(__file__).parent.parent / "sample_logs"
 ORDER = list(SCHEMA["properties"])
@@ -137,7 +141,7 @@ def test_the_text_answer_is_plain_in_a_pipe_and_fits_one_screen():
     assert "\x1b" not in text
     lines = text.splitlines()
     assert all(len(line) <= 100 for line in lines if not line.startswith("aws "))
-    assert "stuck in DEPROVISIONING" in lines[2]
+    assert "4 tasks hang in DEPROVISIONING" in lines[2]
     assert len(lines) <= 50
 
 
@@ -146,6 +150,17 @@ def test_output_goes_to_a_file_whole(sample, tmp_path):
     done = investigate(SAMPLE, "--format", "json", "--output", target)
     assert done.stdout == b""
     assert target.read_bytes() == sample.stdout
+
+
+@pytest.mark.parametrize("kind", practice.kinds())
+def test_every_kind_of_incident_follows_the_contract_and_can_be_told(kind, tmp_path):
+    practice.run(11, kind, tmp_path)
+    document = et.investigate(tmp_path / "evidence").document
+    assert wrong(document) == []
+    story = tell(document)
+    assert story.headline.endswith(".")
+    assert (story.verdict in {"broken", "over"}) == bool(document["findings"])
+    assert "unknown" not in " ".join(story.details)
 
 
 RECORD = {

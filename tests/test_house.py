@@ -58,7 +58,8 @@ MAY_IMPORT = {
     "case": {"ground", "evidence", "sources", "analysis", "views", "case"},
     "cli": set(WINGS),
 }
-#: Analyses are strangers: a room (module or package below `analysis`) may read itself, and the rooms named here.
+#: Analyses are strangers: a room (a package below `analysis`, or modules of one first word, as `tls` and `tls_calls`)
+#: may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
 SHARED_SOURCES = {"base"}
@@ -136,9 +137,9 @@ def wing(name: str) -> str | None:
 
 
 def family(name: str) -> str | None:
-    """The room of an analysis: the module or package below `analysis` it stands in."""
+    """The room of an analysis: the package below `analysis` it stands in, or the first word of its module's name."""
     parts = name.split(".")
-    return parts[1] if parts[0] == "analysis" and len(parts) > 1 else None
+    return parts[1].partition("_")[0] if parts[0] == "analysis" and len(parts) > 1 else None
 
 
 def direction_faults(found: list[Module]) -> Iterator[str]:

@@ -74,7 +74,7 @@ def test_they_run_without_warnings(executed):
 def test_the_first_look_leads_from_the_answer_to_the_record(executed):
     notebook = executed["01_first_look"]
     card = shown(notebook, "investigate", "text/html")
-    assert "ecsInfrastructureRole was deleted" in card
+    assert "then the role was deleted" in card
     assert "aws iam create-role" in card
     assert "stuck" in shown(notebook, "tasks", "text/html")
     assert "in cluster prod is stuck" in shown(notebook, "explain", "stdout")

@@ -53,8 +53,11 @@ def _section(title: str, rows: Iterable[tuple[Text, ...]], console: Console) -> 
     """A title and rows of cells; a long cell wraps below itself, not below its neighbours."""
     console.print()
     console.print(Text(title, style="bold"))
+    listed = list(rows)
+    if not listed:
+        return
     grid = Table.grid(padding=(0, 1, 0, 0))
-    for row in rows:
+    for row in listed:
         grid.add_row(*row)
     console.print(Padding(grid, (0, 0, 0, 2)))
 
@@ -71,6 +74,8 @@ def _print_causes(story: Story, console: Console) -> None:
 
 
 def _cause_cells(cause: Cause) -> tuple[Text, ...]:
+    if not cause.call:
+        return Text("event", no_wrap=True), Text(cause.event_id)
     line = Text(cause.call, style="bold")
     line.append(f" by {cause.who}{f' with {cause.tool}' if cause.tool else ''}", style="not bold")
     took = f"took {cause.took}\n" if cause.took else ""

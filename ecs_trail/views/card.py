@@ -131,6 +131,8 @@ def _causes(story: Story) -> str:
 
 
 def _cause(cause: Cause) -> tuple[str, str]:
+    if not cause.call:
+        return "event", f"<code>{escape(cause.event_id)}</code>"
     tool = f" with {escape(cause.tool)}" if cause.tool else ""
     place = f"from {escape(cause.address)}, " if cause.address else ""
     took = f"<div>took {escape(cause.took)}</div>" if cause.took else ""

@@ -27,13 +27,22 @@ _STATE_PLACE: Final = {
     )
 }
 _PROBLEMS_SHOWN: Final = 3
+#: Kind of finding -> words about its first moment.
+_FIRST: Final = {
+    "stuck_tasks": "the first task hung at",
+    "provisioning_blocked": "the first task failed at",
+    "tls_blocked": "the first certificate was affected at",
+}
 #: Saved task states are no CloudTrail files, so they are counted as left out, but they are used.
 _TASK_STATE: Final = "task_state"
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One change that took an ability away: time, call, actor, tool, source address, lost actions, event id."""
+    """One change that took an ability away: time, call, actor, tool, source address, lost actions, event id.
+
+    All but the id are empty where the document holds no row of the change.
+    """
 
     time: str
     call: str
@@ -107,10 +116,10 @@ def tell(document: Document) -> Story:
     return Story(
         verdict=verdict,
         as_of=shown_time(document["as_of"]),
-        headline=_headline(document, main, verdict),
+        headline=_headline(main, verdict),
         details=tuple(_details(document, main, causes)),
         causes=tuple(causes),
-        causes_note="" if main is None or causes else "No change in the evidence explains this.",
+        causes_note=_causes_note(main, causes),
         items_title=items_title,
         items=tuple(items),
         certainty="" if main is None else words.confidence(main.get("confidence"), _basis(main)),
@@ -140,67 +149,46 @@ def _basis(finding: Row) -> list[str]:
     return [basis] if isinstance(basis, str) else list(basis)
 
 
-def _headline(document: Document, main: Row | None, verdict: str) -> str:
-    if main is None:
-        return (
-            "Nothing broken found."
-            if verdict == HEALTHY
-            else "Nothing broken found, but no work of an ECS infrastructure role was seen either."
-        )
-    role = f"role {words.tail(main['role_arn'])}" if main.get("role_arn") else ""
-    changes = _changes(document, main)
-    rest = words.change((row["event_name"] for row in changes), _lost(changes)) if changes else ""
-    if rest.startswith("met "):
-        reason = f"{role or 'ECS'} {rest}"
-    else:
-        reason = f"{role} {rest}" if role and rest else f"{role} cannot do its work" if role else ""
-    subject = _subject(document, main)
-    sentence = f"{subject}: {reason}." if subject and reason else f"{subject or _titled(main)}."
-    return sentence if verdict == BROKEN else f"Over since {shown_time(main.get('ended_at'))}. {sentence}"
+def _headline(main: Row | None, verdict: str) -> str:
+    if main is not None:
+        sentence = f"{_titled(main)}."
+        return sentence if verdict == BROKEN else f"Over since {shown_time(main.get('ended_at'))}. {sentence}"
+    if verdict == HEALTHY:
+        return "Nothing broken found."
+    return "Nothing broken found, but no work of an ECS infrastructure role was seen either."
 
 
 def _titled(finding: Row) -> str:
-    return clean(finding.get("title"), 160).rstrip(".") or words.finding_kind(finding.get("kind"))
-
-
-def _subject(document: Document, main: Row) -> str:
-    tasks, over = len(main["task_arns"]), main.get("status") != "ongoing"
-    stuck = sum(row["state"] == "stuck" for row in _tasks_of(document, main))
-    many = "were" if over else "are"
-    one = "was" if over else "is"
-    kind = main.get("kind")
-    if kind == "stuck_tasks":
-        number = stuck if stuck and not over else tasks
-        return f"{count(number, 'task')} {one if number == 1 else many} stuck in DEPROVISIONING"
-    if kind == "tasks_at_risk":
-        return f"{count(tasks, 'running task')} will get stuck on stopping"
-    if kind == "provisioning_blocked":
-        return f"{count(tasks, 'task')} could not start"
-    if kind == "leaked_volumes":
-        number = len(main["volume_ids"])
-        return f"{count(number, 'volume')} {one if number == 1 else many} left behind"
-    if kind == "tls_blocked":
-        number = len(main["secret_arns"])
-        return f"Service Connect TLS {one} blocked for {count(number, 'secret')}"
-    return ""
+    return clean(finding.get("title"), 240).rstrip(".") or words.finding_kind(finding.get("kind"))
 
 
 def _details(document: Document, main: Row | None, causes: Sequence[Cause]) -> Iterable[str]:
     if main is None:
         return
-    start, end, broke = main.get("started_at"), main.get("ended_at"), _outage(document, main).get("start")
-    length = span(start, end or document["as_of"])
-    if end:
-        yield f"From {shown_time(start)} to {shown_time(end)} ({length})."
-    elif broke and main["task_arns"]:
-        yield f"{clean(main['role_arn'])} has been broken since {_short(broke)}."
-        yield f"The first task has hung since {shown_time(start)}, for {length} as far as the evidence goes."
-    else:
-        yield f"Since {shown_time(start)}{f', for {length} as far as the evidence goes' if length else ''}."
-    actors = list(dict.fromkeys(f"{cause.who}{f' with {cause.tool}' if cause.tool else ''}" for cause in causes))
+    yield _times(main, _outage(document, main), document["as_of"])
+    if main.get("role_arn"):
+        yield f"Role: {clean(main['role_arn'])}"
+    actors = list(dict.fromkeys(_by(cause) for cause in causes if cause.who))
     if actors:
         yield f"Done by {listed(actors, most=2)}."
     yield from _left_behind([row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])])
+
+
+def _times(main: Row, outage: Row, as_of: str) -> str:
+    """Since when the role is broken, and when the first thing failed; only the latter where no role is."""
+    started, ended = main.get("started_at"), main.get("ended_at")
+    broke, mended = outage.get("start"), outage.get("end")
+    first = f"{_FIRST.get(main.get('kind') or '', 'first seen at')} {_short(started)}" if started else ""
+    if not broke:
+        over = f"From {_short(started or '')} to {shown_time(ended)} ({span(started, ended)})." if ended else ""
+        return over or f"{first[:1].upper()}{first[1:]}, {span(started, as_of)} before the evidence ends."
+    length = span(broke, mended or as_of)
+    state = f"Broken from {_short(broke)} to {_short(mended)}" if mended else f"Broken since {_short(broke)}"
+    return f"{state} ({length}){f'; {first}' if first and started != broke else ''}."
+
+
+def _by(cause: Cause) -> str:
+    return f"{cause.who}{f' with {cause.tool}' if cause.tool else ''}"
 
 
 def _outage(document: Document, main: Row) -> Row:
@@ -218,15 +206,6 @@ def _left_behind(volumes: Sequence[Row]) -> Iterable[str]:
         yield f"{count(len(volumes), 'volume')} hung on it and {'is' if len(volumes) == 1 else 'are'} gone now."
 
 
-def _changes(document: Document, main: Row) -> list[Row]:
-    known = {row["event_id"]: row for row in document["changes"]}
-    return [known[event_id] for event_id in main["cause_event_ids"] if event_id in known]
-
-
-def _lost(changes: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(action for row in changes for action in row["lost"]))
-
-
 def _causes(document: Document, main: Row | None) -> list[Cause]:
     if main is None:
         return []
@@ -236,17 +215,28 @@ def _causes(document: Document, main: Row | None) -> list[Cause]:
 
 
 def _cause(event_id: str, row: Row, needed: set[str]) -> Cause:
-    """One cause; of what it took, what the outage is made of comes first."""
+    """One cause; of what it took, what the outage is made of comes first. What is no role change has only an id."""
+    if not row:
+        return Cause("", "", "", "", "", "", clean(event_id))
     lost = sorted(row.get("lost", ()), key=lambda action: action not in needed)
     return Cause(
-        time=_short(row["event_time"]) if row.get("event_time") else "time unknown",
-        call=clean(row.get("event_name")) or "a change",
+        time=_short(row["event_time"]) if row.get("event_time") else "",
+        call=clean(row.get("event_name")),
         who=words.actor(row.get("actor")),
         tool=words.tool(row.get("user_agent")),
         address=clean(row.get("source_ip"), 48),
         took=listed([clean(action) for action in lost], most=3),
         event_id=clean(event_id),
     )
+
+
+def _causes_note(main: Row | None, causes: Sequence[Cause]) -> str:
+    """What the rows of causes cannot say: that there are none, or what a change of something else than a role did."""
+    if main is None:
+        return ""
+    if not causes and main.get("kind") in _FIRST:
+        return "No change in the evidence explains this."
+    return "" if causes and all(cause.call for cause in causes) else clean(main.get("explanation"), 600)
 
 
 def _tasks_of(document: Document, main: Row) -> list[Row]:

@@ -1,4 +1,4 @@
-"""AWS's words turned into a person's: who acted, with which tool, what a change did, how sure we are.
+"""AWS's words turned into a person's: who acted, with which tool, how sure we are, what could not be read.
 
 User agents and identity forms: *AWS CloudTrail User Guide*, "CloudTrail userIdentity element" and "record contents"
 (read on 2026-11-24); the agents of Terraform, OpenTofu, Pulumi and the SDKs are the ones these tools send. An unknown
@@ -36,35 +36,10 @@ _TOOLS: Final = tuple(
 _PLACE: Final = 60
 _SERVICE_HOST: Final = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 _STS_SESSION: Final = re.compile(r"arn:[^:]+:sts::(\d+):assumed-role/([^/]+)/(.+)")
+#: Roles that IAM Identity Center makes: the permission set, then a hash.
+_SSO_ROLE: Final = re.compile(r"\AAWSReservedSSO_(.+)_[0-9a-f]{16}\Z")
 _IAM_IDENTITY: Final = re.compile(r"arn:[^:]+:iam::(\d+):(user|root|role)(?:/(?:.*/)?([^/]+))?")
 
-#: What a change did to the role, as the second half of a sentence that begins with the role. The order is the order
-#: of weight: where several changes caused one outage, the heaviest gives the sentence.
-_CHANGES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "DeleteRole": "was deleted",
-        "UpdateAssumeRolePolicy": "no longer trusts ECS",
-        "DetachRolePolicy": "lost a policy",
-        "DeleteRolePolicy": "lost an inline policy",
-        "PutRolePolicy": "had an inline policy narrowed",
-        "CreatePolicyVersion": "had a policy narrowed",
-        "SetDefaultPolicyVersion": "had a policy switched to another version",
-        "DeletePolicy": "lost a policy",
-        "PutRolePermissionsBoundary": "is held back by a permissions boundary",
-        "AttachPolicy": "is held back by an organization policy",
-        "UpdatePolicy": "is held back by an organization policy",
-        "MoveAccount": "is held back by an organization policy",
-        "DeleteTags": "met volumes without their reserved tags",
-        "CreateTags": "met volumes with overwritten reserved tags",
-        "DisableKey": "met a disabled KMS key",
-        "ScheduleKeyDeletion": "met a KMS key that is being deleted",
-        "PutKeyPolicy": "met a KMS key policy that shuts it out",
-        "UntagCertificateAuthority": "met a certificate authority without its ECS tag",
-        "UpdateCertificateAuthority": "met a disabled certificate authority",
-        "DeleteCertificateAuthority": "met a deleted certificate authority",
-        "DeleteSecret": "met a deleted secret",
-    }
-)
 _BASIS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "policy_replay": "the replayed policies",
@@ -128,7 +103,8 @@ def actor(identity: str | None) -> str:
     """A person's name for an identity: the session and its role, the user, the root user, or the service."""
     text = (identity or "").strip()
     if match := _STS_SESSION.fullmatch(text):
-        return f"{clean(match[3], 64)} (role {clean(match[2], 64)})"
+        role = _SSO_ROLE.sub(r"SSO \1", match[2])
+        return f"{clean(match[3], 64)} (role {clean(role, 64)})"
     if match := _IAM_IDENTITY.fullmatch(text):
         return "the root user" if match[2] == "root" else f"{match[2]} {clean(match[3], 64)}"
     if text in ECS_HOSTS:
@@ -146,14 +122,6 @@ def tail(arn: str | None) -> str:
 def task_name(task_arn: str | None) -> str:
     """`cluster/task id`, or the task id alone for an ARN of the old short form."""
     return clean((task_arn or "").partition(":task/")[2] or task_arn)
-
-
-def change(names: Iterable[str], lost: Iterable[str]) -> str:
-    """What a set of changes did to a role, as the rest of a sentence: `was deleted`, `lost ec2:DeleteVolume`."""
-    seen = set(names)
-    phrase = next((phrase for name, phrase in _CHANGES.items() if name in seen), "was changed")
-    actions = [clean(action) for action in lost if action != "sts:AssumeRole"]
-    return f"lost {listed(actions, most=3)}" if actions and phrase.startswith(("lost", "was changed")) else phrase
 
 
 def confidence(level: str | None, basis: Iterable[str]) -> str:

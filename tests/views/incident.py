@@ -89,7 +89,7 @@ def finding(index: int, kind: str, **more: Any) -> Document:
         "kind": kind,
         "severity": "critical",
         "status": "ongoing",
-        "title": "2 tasks are stuck because payments-ecs-infra was deleted",
+        "title": "2 tasks hang in DEPROVISIONING: role payments-ecs-infra was deleted",
         "role_arn": ROLE,
         "outage_id": "outage-1",
         "cause_event_ids": [],
@@ -243,6 +243,7 @@ def over() -> Document:
     for row in document["tasks"]:
         row |= {"resolved_at": "2026-03-02T16:02:00Z", "cause_event_ids": [DETACH, DELETE]}
     document["volumes"] = [volume(i, "deleted", deleted_at="2026-03-02T16:02:00Z") for i in (0, 1)]
+    document["outages"][0]["end"] = "2026-03-02T16:01:30Z"
     main = next(row for row in document["findings"] if row["id"] == "finding-1")
     document["findings"] = [main | {"status": "resolved", "ended_at": "2026-03-02T16:01:30Z", "repair": []}]
     return document

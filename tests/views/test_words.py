@@ -31,6 +31,10 @@ def test_the_tool_behind_a_user_agent(agent, name):
     [
         ("arn:aws:sts::111122223333:assumed-role/ci/pipeline-4711", "pipeline-4711 (role ci)"),
         ("arn:aws-cn:sts::111122223333:assumed-role/ci/x", "x (role ci)"),
+        (
+            "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_PowerUserAccess_4135679e4a8272cb/ines@example.com",
+            "ines@example.com (role SSO PowerUserAccess)",
+        ),
         ("arn:aws:iam::111122223333:user/division/maria", "user maria"),
         ("arn:aws:iam::111122223333:root", "the root user"),
         ("ecs.amazonaws.com", "Amazon ECS"),
@@ -42,20 +46,6 @@ def test_the_tool_behind_a_user_agent(agent, name):
 )
 def test_who_acted(identity, name):
     assert words.actor(identity) == name
-
-
-@pytest.mark.parametrize(
-    ("names", "lost", "phrase"),
-    [
-        (["DetachRolePolicy", "DeleteRole"], ["ec2:DeleteVolume"], "was deleted"),
-        (["UpdateAssumeRolePolicy"], ["sts:AssumeRole"], "no longer trusts ECS"),
-        (["DetachRolePolicy"], ["ec2:DetachVolume", "ec2:DeleteVolume"], "lost ec2:DetachVolume and ec2:DeleteVolume"),
-        (["DetachRolePolicy"], [], "lost a policy"),
-        (["SomethingNew"], [], "was changed"),
-    ],
-)
-def test_what_changes_did_to_a_role(names, lost, phrase):
-    assert words.change(names, lost) == phrase
 
 
 def test_confidence_names_its_grounds():
