@@ -3,6 +3,7 @@
 This is the roof: the only place where evidence and analysis meet.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,12 @@ from ecs_trail.analysis.findings.explain import explain_task
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
 from ecs_trail.analysis.links.judging import finished_volumes, links
-from ecs_trail.analysis.outside import outside_changes
+from ecs_trail.analysis.outside import outside_causes, outside_changes
 from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
-from ecs_trail.analysis.roles.judged import role_changes
+from ecs_trail.analysis.roles.judged import ROLE_CHANGES, role_changes
 from ecs_trail.analysis.roles.keys import key_outages
 from ecs_trail.analysis.roles.losses import GRACE
 from ecs_trail.analysis.roles.states import Snapshot
@@ -38,6 +39,7 @@ from ecs_trail.times import Window, aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.investigation import investigation
 
+_BLAME: Final = ("role_arn", "cause_event_ids")
 STUCK_AFTER: Final = timedelta(minutes=10)
 
 
@@ -157,6 +159,18 @@ class Case:
     def role_changes(self) -> pd.DataFrame:
         """Every IAM or Organizations write that names or reaches an infrastructure role, judged."""
         return role_changes(self.history)
+
+    @cached_property
+    def changes(self) -> pd.DataFrame:
+        """The role changes and, beside them, the blamed changes of tags, keys, certificate authorities and secrets."""
+        blamed: dict[str, list[str]] = defaultdict(list)
+        for row in (*rows(self.tasks, _BLAME), *rows(self.tls, _BLAME)):
+            for event_id in row["cause_event_ids"]:
+                if row["role_arn"] and row["role_arn"] not in blamed[event_id]:
+                    blamed[event_id].append(row["role_arn"])
+        outside = outside_causes(self.outside_changes, self.volume_calls, blamed)
+        both = [*rows(self.role_changes), *outside]
+        return ROLE_CHANGES.frame(sorted(both, key=lambda one: one["event_time"]) if outside else both)
 
     @cached_property
     def role_states(self) -> pd.DataFrame:
@@ -294,7 +308,17 @@ class Case:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _frames(self) -> dict[str, pd.DataFrame]:
-        names = ("roles", "role_changes", "role_states", "outages", "tasks", "volumes", "tls", "pass_role_denials")
+        names = (
+            "roles",
+            "changes",
+            "role_changes",
+            "role_states",
+            "outages",
+            "tasks",
+            "volumes",
+            "tls",
+            "pass_role_denials",
+        )
         more = ("outside_changes", "volume_calls")
         frames = {name: getattr(self, name) for name in (*names, *more)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}

@@ -1,10 +1,14 @@
 """What was looked at, as the contract's `evidence` object: counts, problems, and coverage by account and Region."""
 
+import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ecs_trail.evidence.sources.base import Receipt
 from ecs_trail.times import Window, format_time
+
+#: Account and Region in the name of a trail log file (CloudTrail User Guide, "CloudTrail log file names").
+_TRAIL_FILE: Final = re.compile(r"(\d{12})_CloudTrail_([a-z0-9-]{1,30})_[^/]*$")
 
 
 def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, as_of: datetime) -> dict[str, Any]:
@@ -42,5 +46,11 @@ def _covered(key: tuple[str, str], receipt: Receipt) -> dict[str, Any]:
         "start": format_time(min(starts)) if starts else None,
         "end": format_time(max(ends)) if ends else None,
         "kinds": sorted(span.event_sources),
-        "complete": not receipt.is_partial,
+        "complete": not any(_may_lie_in(problem.source, key) for problem in receipt.problems if problem.is_partial),
     }
+
+
+def _may_lie_in(source: str, key: tuple[str, str]) -> bool:
+    """Whether what could not be read can hold records of an account and Region; its file name may rule it out."""
+    named = _TRAIL_FILE.search(source)
+    return named is None or named.groups() == key

@@ -9,6 +9,7 @@ import pandas as pd
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
 from ecs_trail.case import STUCK_AFTER, Case, Focus
+from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
 from ecs_trail.evidence.sources import open_source
@@ -36,8 +37,8 @@ def read(
 
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
-    records counted, problems named) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a source that is not
-    there and for times without a zone.
+    records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a
+    source that is not there and for times without a zone.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
@@ -45,7 +46,10 @@ def read(
     window = _window(since, until)
     evidence = scan(_sources(source), bounded(chosen, window), workers=workers, progress=progress)
     frame = to_frame(evidence.events)
-    frame.attrs["receipt"] = evidence.receipt
+    newest = evidence.receipt.newest_stamp or datetime.now(UTC)
+    frame.attrs["receipt"] = evidence_summary(
+        evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest
+    )
     return frame
 
 

@@ -3,6 +3,7 @@
 *AWS KMS API Reference*, *AWS Private CA API Reference*, *AWS Secrets Manager API Reference*, read on 2026-11-24.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pandas as pd
@@ -11,6 +12,7 @@ from ecs_trail.arns import last_part
 from ecs_trail.calls import actor, made_by_ecs
 from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, rows
 from ecs_trail.payloads import json_object, text
+from ecs_trail.vocabulary import Effect, Purpose
 
 OUTSIDE_CHANGES: Final = FrameSpec(
     name="outside_changes",
@@ -109,3 +111,38 @@ def _row(event: Row) -> Row:
         "user_agent": event["user_agent"],
         "applied": event["error_code"] is None,
     }
+
+
+def outside_causes(outside: pd.DataFrame, calls: pd.DataFrame, blamed: Mapping[str, Sequence[str]]) -> list[Row]:
+    """The blamed changes that were made to no role, in the columns the contract gives changes, oldest first.
+
+    `blamed` maps event ids of causes to the ARNs of the roles whose work they stopped; ids of role changes are ignored.
+    """
+    tags = calls[calls["event_name"].isin(["CreateTags", "DeleteTags"])]
+    found = {row["event_id"]: row for row in (*rows(tags), *rows(outside)) if row["event_id"] in blamed}
+    return [
+        {
+            "event_id": row["event_id"],
+            "event_time": row["event_time"],
+            "event_name": row["event_name"],
+            "role_arns": sorted(blamed[row["event_id"]]),
+            "actor": row["actor"],
+            "source_ip": row.get("source_ip"),
+            "user_agent": row.get("user_agent"),
+            "applied": True,
+            "error_code": None,
+            "effect": Effect.BREAKS.value,
+            "purposes": [_purpose(row)],
+            "lost": [],
+            "gained": [],
+            "account": row["account"],
+            "policy": row.get("subject") or row.get("volume_id"),
+        }
+        for row in sorted(found.values(), key=lambda one: (one["event_time"], one["event_id"]))
+    ]
+
+
+def _purpose(row: Row) -> str:
+    """What a change outside the role stops: a certificate authority or a secret serves TLS, the rest volumes."""
+    subject = row.get("subject") or ""
+    return (Purpose.TLS if "certificate-authority" in subject or "secret" in subject else Purpose.VOLUMES).value

@@ -47,7 +47,6 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "repair",
     ),
 }
-_FRAME_OF: Final = {"changes": "role_changes"}
 #: Columns that hold JSON text and become objects; `policies` is a list of such texts.
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})
 
@@ -56,7 +55,7 @@ def investigation(frames: Mapping[str, pd.DataFrame], evidence: Mapping[str, Any
     """The document of a case. `frames` by name; `evidence` is the contract's object of that name; `as_of` is UTC."""
     document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
     for section, first in _SECTIONS.items():
-        document[section] = [_entry(row, first) for row in rows(frames[_FRAME_OF.get(section, section)])]
+        document[section] = [_entry(row, first) for row in rows(frames[section])]
     return document
 
 
