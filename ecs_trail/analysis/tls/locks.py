@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ecs_trail.analysis.tls_calls import AUTHORITIES, KEYS, SECRETS
+from ecs_trail.analysis.tls.calls import AUTHORITIES, KEYS, SECRETS
 from ecs_trail.arns import last_part
 from ecs_trail.calls import Outcome, PolicyType
 from ecs_trail.frames import Row, rows

@@ -11,16 +11,14 @@ from typing import Final
 
 import pandas as pd
 
-from ecs_trail.analysis.tls_calls import TLS_CALLS, secret_name, tls_calls
-from ecs_trail.analysis.tls_links import OVERDUE, TlsBlock, TlsCase, basis, blocks, causes, confidence, failures
-from ecs_trail.analysis.tls_lives import tls_lives
-from ecs_trail.analysis.tls_locks import LockKind, locks
+from ecs_trail.analysis.tls.calls import secret_name
+from ecs_trail.analysis.tls.links import ABSENT, OVERDUE, TlsBlock, TlsCase, basis, blocks, causes, confidence, failures
+from ecs_trail.analysis.tls.lives import tls_lives
+from ecs_trail.analysis.tls.locks import LockKind, locks
 from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome
 from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.vocabulary import Basis, Confidence, Purpose, TlsState
-
-__all__ = ["TLS", "TLS_CALLS", "tls", "tls_calls"]
 
 TLS: Final = FrameSpec(
     name="tls",
@@ -64,7 +62,7 @@ def tls(
     *,
     as_of: datetime,
     grace: timedelta,
-    absent_after: timedelta = OVERDUE,
+    absent_after: timedelta = ABSENT,
 ) -> pd.DataFrame:
     """Judge every Service Connect secret, as `TLS`, by ARN.
 
@@ -72,7 +70,7 @@ def tls(
     happened after `as_of` (aware UTC) is left out. `grace` is how long IAM may take to spread a change. An issue that
     failed before any secret was made has a row without secret, with the service where it is known. A rotation that
     left no failed call counts as absent, and under a loss of its role as blocked, once the last one is more than
-    `absent_after` back: seven days, at which certificates run out, where five are the usual interval.
+    `absent_after` back: the usual five days and an hour. Without such a loss it is overdue after seven days.
     """
     seen = events[events["event_time"] <= as_of]
     listed = sorted((call for call in rows(calls) if call["event_time"] <= as_of), key=lambda one: one["event_time"])

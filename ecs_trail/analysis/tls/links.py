@@ -2,8 +2,8 @@
 
 The rules are the contract's, "Words with one meaning", and those of tasks: a refused call blocks at once, what the
 evidence does not explain stays unexplained, and a change is a cause only while the secret needed what it took.
-Absence counts once the last rotation is more than seven days back: only then the certificates run out (*ECS Developer
-Guide*, "Encrypt Service Connect traffic", read on 2026-11-24).
+Absence counts once a rotation is due: five days after the last one (*ECS Developer Guide*, "Encrypt Service Connect
+traffic", read on 2026-11-24).
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from ecs_trail.analysis.tls_calls import AUTHORITIES
-from ecs_trail.analysis.tls_lives import NEAR, ROTATION, Life, is_failure
-from ecs_trail.analysis.tls_locks import (
+from ecs_trail.analysis.tls.calls import AUTHORITIES
+from ecs_trail.analysis.tls.lives import NEAR, ROTATION, Life, is_failure
+from ecs_trail.analysis.tls.locks import (
     GONE_CODES,
     PASSING_CODES,
     Lock,
@@ -29,7 +29,10 @@ from ecs_trail.calls import Outcome, PolicyType
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, Phase
 
+#: After seven days without rotation the certificates run out.
 OVERDUE: Final = timedelta(days=7)
+#: A rotation that is an hour late does not come by itself any more while the role cannot do it.
+ABSENT: Final = ROTATION + timedelta(hours=1)
 #: How long ECS may take to delete a secret after its service before its silence means something.
 _DELETION: Final = timedelta(minutes=10)
 _ISSUES: Final = frozenset({"CreateSecret", "TagResource", "DescribeCertificateAuthority"})
@@ -48,7 +51,7 @@ class TlsCase:
     locks: Sequence[Lock]
     as_of: datetime
     grace: timedelta
-    absent_after: timedelta = OVERDUE
+    absent_after: timedelta = ABSENT
 
     @property
     def keys(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from typing import Final
 
 import pandas as pd
 
-from ecs_trail.analysis.tls_services import Ended, Setting, ended_services, settings
+from ecs_trail.analysis.tls.services import Ended, Setting, ended_services, settings
 from ecs_trail.arns import last_part, parse_arn, role_key
 from ecs_trail.calls import Outcome
 from ecs_trail.frames import Row
