@@ -27,8 +27,7 @@ from ecs_trail.analysis.roles.losses import GRACE
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
-from ecs_trail.analysis.tls.calls import tls_calls
-from ecs_trail.analysis.tls.secrets import tls
+from ecs_trail.analysis.tls import tls, tls_calls
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
