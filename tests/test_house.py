@@ -276,7 +276,7 @@ LONG = "def long():\n    'Words.'\n" + "    x = 1\n" * (FUNCTION_LINES + 1)
 PLANTED = {
     "ground imports a wing": ({"times": "from ecs_trail.views import text"}, "ground may not import views"),
     "evidence knows analysis": (
-        {"evidence.store": "from ecs_trail.analysis.tls import x"},
+        {"evidence.store": "from ecs_trail.analysis.tls.secrets import x"},
         "evidence may not import analysis",
     ),
     "analysis knows evidence": (
