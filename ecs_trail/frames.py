@@ -67,9 +67,8 @@ def to_table(frame: pd.DataFrame) -> pa.Table:
 def rows(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Row]:
     """The frame as plain dictionaries (None for null, aware `datetime` for times), in the frame's order."""
     names = list(frame.columns) if columns is None else list(columns)
-    table = to_table(frame[names])
     with _collector_paused():
-        values = [_plain(table.column(name)) for name in names]
+        values = [_plain(_column(frame, name)) for name in names]
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
@@ -81,8 +80,12 @@ def each(frame: pd.DataFrame, columns: Sequence[str] | None = None, *, batch: in
 
 def tuples(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The named columns row by row as plain tuples."""
-    table = to_table(frame[list(columns)])
-    return zip(*(_plain(table.column(name)) for name in columns), strict=True)
+    return zip(*(_plain(_column(frame, name)) for name in columns), strict=True)
+
+
+def _column(frame: pd.DataFrame, name: str) -> pa.Array:
+    """One column as Arrow holds it (one chunk or many); cheaper than turning the whole frame into a table."""
+    return pa.array(frame[name])
 
 
 @contextmanager
@@ -97,12 +100,12 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _plain(column: pa.ChunkedArray) -> list[Any]:
+def _plain(column: pa.Array) -> list[Any]:
     """A column as plain values. Times go through numpy: Arrow's own way builds a zone for every value."""
     if column.type != TIME:
         plain: list[Any] = column.to_pylist()
         return plain
-    naive = column.cast(pa.timestamp("us")).to_numpy().astype(object)
+    naive = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).astype(object)
     return [None if moment is None else moment.replace(tzinfo=UTC) for moment in naive]
 
 

@@ -152,9 +152,12 @@ def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
     return VOLUMES.frame(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
 
 
+_TAGGING: Final = frozenset({"CreateVolume", "CreateTags", "DeleteTags"})
+
+
 def _calls_of(event: Mapping[str, Any]) -> Iterator[Row]:
     request, response = json_object(event["request_parameters"]), json_object(event["response_elements"])
-    tags = _tags(event["event_name"], request)
+    tags = _tags(event["event_name"], request) if event["event_name"] in _TAGGING else {}
     said = refusal(event["error_message"])
     task = tags.get(TAG_CREATED)
     row: Row = {
