@@ -330,35 +330,51 @@ def _silences(case: TlsCase) -> Iterator[TlsBlock]:
     for at, renewed in enumerate(renewals):
         after = renewals[at + 1] if at + 1 < len(renewals) else None
         end = after or (life.deleted["event_time"] if life.deleted is not None else case.as_of)
-        ended = life.service_ended_at is not None and life.service_ended_at < renewed + case.absent_after
-        if end - renewed > case.absent_after and not ended:
-            yield from _silence(case, Phase.ROTATE, (renewed + ROTATION, renewed + case.absent_after), after)
+        by_action = _absences(case, renewed, end)
+        if by_action:
+            yield from _silence(case, Phase.ROTATE, renewed + ROTATION, by_action, after)
     if life.service_ended_at is not None and (life.deleted is None or life.deleted["by_ecs"]):
         done = life.deleted["event_time"] if life.deleted is not None else None
         due = life.service_ended_at
         if (done or case.as_of) - due > _DELETION:
-            yield from _silence(case, Phase.DELETE, (due, due + _DELETION), done)
+            yield from _silence(case, Phase.DELETE, due, {ASSUME_ROLE: due + _DELETION}, done)
 
 
-def _silence(case: TlsCase, phase: Phase, due: tuple[datetime, datetime], done: datetime | None) -> Iterator[TlsBlock]:
-    """A block where a loss held when the work was due: still open, or until the work was overdue."""
-    start, overdue = due
+def _absences(case: TlsCase, renewed: datetime, end: datetime) -> dict[str, datetime]:
+    """From when on a rotation counts as absent, by the lost action ("" for any other than `sts:AssumeRole`).
+
+    A role that cannot be assumed leaves no record. Any other lost action would have left a refused call, so that its
+    absence means less and must last until the certificates run out.
+    """
+    waits = {ASSUME_ROLE: case.absent_after, "": max(case.absent_after, OVERDUE)}
+    stopped = case.life.service_ended_at
+    return {
+        action: renewed + wait
+        for action, wait in waits.items()
+        if end - renewed > wait and (stopped is None or stopped >= renewed + wait)
+    }
+
+
+def _silence(
+    case: TlsCase, phase: Phase, due: datetime, absent: dict[str, datetime], done: datetime | None
+) -> Iterator[TlsBlock]:
+    """A block where a loss held when the work was due: still open, or until the work counted as absent."""
     silent = [
         loss
         for loss in case.losses
         if loss["phase"] == phase
         and _here(case, loss)
-        and (loss["action"] == ASSUME_ROLE or phase is Phase.ROTATE)
+        and (late := absent.get(loss["action"], absent.get(""))) is not None
         and (
-            loss["lost_at"] <= overdue
+            loss["lost_at"] <= late
             if loss["regained_at"] is None or loss["regained_at"] > case.as_of
-            else loss["lost_at"] <= start and overdue < loss["regained_at"]
+            else loss["lost_at"] <= due and late < loss["regained_at"]
         )
         and (done is None or (loss["regained_at"] is not None and loss["regained_at"] <= done))
-        and not _contradicted(case, loss, case.life.rotations, start)
+        and not _contradicted(case, loss, case.life.rotations, due)
     ]
     if silent:
-        since = max(start, min(loss["lost_at"] for loss in silent))
+        since = max(due, min(loss["lost_at"] for loss in silent))
         yield TlsBlock(phase, since, done, losses=silent, silent=True)
 
 
