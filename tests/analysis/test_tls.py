@@ -367,6 +367,15 @@ def test_a_refusal_for_another_authority_is_not_this_secrets(trail):
     assert states == {WEB: "healthy", API: "blocked"}
 
 
+def test_a_refusal_for_another_authority_is_not_of_the_rotation_beside_it(trail):
+    trail.create_service("api", day(0), ca=OTHER_CA)
+    trail.issue(API, day(0, 2), tag=service("api"), ca=OTHER_CA)
+    trail.ecs(SECRETS, "DescribeSecret", day(5), {"secretId": API})
+    trail.certificate(day(5) + timedelta(seconds=1), error=denied(ISSUE))
+    states = {row["secret_arn"]: row["state"] for row in trail.judge(day(6))}
+    assert states == {WEB: "blocked", API: "healthy"}
+
+
 # -- issue -----------------------------------------------------------------------------------------------------------
 
 
@@ -473,6 +482,15 @@ def test_a_rotation_absent_under_an_open_loss_is_blocked_in_silence(trail):
     assert (row["state"], row["cause_event_ids"], row["outage_id"]) == ("blocked", [cause], "outage-1")
     assert (row["basis"], row["confidence"], row["denied_event_ids"]) == (["role_deleted", "silence"], "likely", [])
     assert row["blocked_since"] == row["issued_at"] + timedelta(days=5)
+
+
+def test_a_policy_detached_before_its_role_was_deleted_is_the_first_cause(trail):
+    first = trail.loss(ISSUE, day(3), cause="detach")
+    second = trail.loss("sts:AssumeRole", day(3, 1), cause="delete", basis=["role_deleted"])
+    trail.loss(ISSUE, day(2), cause="elsewhere", region=OTHER_REGION)
+    trail.loss(ISSUE, day(1), day(2), cause="repaired")
+    row = trail.one(day(5, 70))
+    assert (row["state"], row["cause_event_ids"]) == ("blocked", [first, second])
 
 
 def test_how_long_a_rotation_may_be_absent_can_be_told(trail):

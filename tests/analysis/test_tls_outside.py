@@ -175,6 +175,19 @@ def test_a_disabled_authority_does_not_explain_a_refusal(trail):
     assert causes_of(trail.one(day(6))) == ("blocked", [], None)
 
 
+def test_what_failed_before_the_authority_was_disabled_did_not_fail_through_it(trail):
+    trail.fail_rotation(WEB, day(5), INACTIVE)
+    change_authority(trail, "UpdateCertificateAuthority", day(5.1), status="DISABLED")
+    trail.fail_rotation(WEB, day(5.2), INACTIVE)
+    assert causes_of(trail.one(day(6))) == ("blocked", [], None)
+
+
+def test_throttling_under_a_disabled_authority_is_still_throttling(trail):
+    change_authority(trail, "UpdateCertificateAuthority", day(2), status="DISABLED")
+    trail.fail_rotation(WEB, day(5), ("ThrottlingException", "Rate exceeded"))
+    assert causes_of(trail.one(day(6))) == ("healthy", [], None)
+
+
 def test_a_restored_authority_that_was_disabled_before_is_still_the_cause(trail):
     cause = change_authority(trail, "UpdateCertificateAuthority", day(2), status="DISABLED")
     change_authority(trail, "DeleteCertificateAuthority", day(2, 1))
@@ -262,6 +275,12 @@ def test_a_key_used_under_an_alias_is_known_by_its_arn(trail):
     request = {"keyId": "alias/mesh"}
     trail.ecs(KMS, "GenerateDataKeyPair", day(5), request, error=KEY_OFF, resources=resources)
     assert causes_of(trail.one(day(6))) == ("blocked", [cause], None)
+
+
+def test_a_disabled_key_does_not_explain_a_refusal(trail):
+    trail.key_outage(day(2))
+    use_key(trail, day(5), denied("kms:GenerateDataKeyPair"))
+    assert causes_of(trail.one(day(6))) == ("blocked", [], None)
 
 
 def test_a_closed_key_policy_explains_refusals_of_the_key_only(trail):

@@ -375,7 +375,22 @@ def _silence(
     ]
     if silent:
         since = max(due, min(loss["lost_at"] for loss in silent))
-        yield TlsBlock(phase, since, done, losses=silent, silent=True)
+        block = TlsBlock(phase, since, done, losses=silent, silent=True)
+        linked = {loss["outage_id"] for loss in silent}
+        # What the same outage took besides is a cause too: a policy detached before its role was deleted.
+        block.losses = [
+            loss
+            for loss in case.losses
+            if loss in silent
+            or (
+                loss["phase"] == phase
+                and _here(case, loss)
+                and loss["outage_id"] in linked
+                and _touches(case, loss, block)
+                and not _done_under(case, loss, block)
+            )
+        ]
+        yield block
 
 
 def _covers(block: TlsBlock, other: TlsBlock) -> bool:
