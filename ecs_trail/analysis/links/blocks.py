@@ -71,6 +71,11 @@ def by_hand(case: Case) -> str | None:
     return None
 
 
+def cleanup_began(case: Case) -> bool:
+    """Whether ECS was seen to detach a volume of the task."""
+    return any(volume["detached_at"] is not None and volume["gone_at"] is None for volume in case.volumes)
+
+
 def needs(case: Case, resolved: datetime | None) -> dict[str, datetime | None]:
     """The actions the task's teardown needs, each until when (None: still needed)."""
     wanted: dict[str, datetime | None] = {ASSUME_ROLE: resolved, "ec2:DescribeVolumes": resolved}
@@ -172,17 +177,20 @@ def _silent(
     lost, regained = loss["lost_at"], loss["regained_at"]
     if lost >= until or (regained is not None and regained <= start):
         return False
+    if lost - start >= case.stuck_after:
+        return False  # by then a cleanup is done: a missing record is likelier than a task that waited for the loss
+    by_role = loss["action"] == ASSUME_ROLE
     if resolved is None:
         # A refusal of AssumeRole itself is on record at times; then nobody needs to wait.
-        refused = (
-            loss["action"] == ASSUME_ROLE and loss["last_denied_at"] is not None and loss["last_denied_at"] >= start
-        )
+        refused = by_role and loss["last_denied_at"] is not None and loss["last_denied_at"] >= start
+        if not by_role and cleanup_began(case):
+            return False  # ECS was at work and met no refusal: the rest of its calls is missing
         return bool(refused or case.as_of - max(start, lost) >= case.stuck_after)
     inside = regained is None or resolved < regained
     if inside:
         # ECS finished inside the outage with a session it held, or before the change had spread.
         return by_hand(case) is not None
-    if loss["action"] == ASSUME_ROLE:
+    if by_role:
         return True
     return bool(resolved - start >= case.stuck_after)
 

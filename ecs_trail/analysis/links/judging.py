@@ -11,7 +11,7 @@ from typing import Final
 
 import pandas as pd
 
-from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, fits, resolved_at
+from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, cleanup_began, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import Outcome
 from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
@@ -177,7 +177,7 @@ def _blocked(case: Case, block: Block) -> Row:
         "blocked_since": block.since,
         "outage_id": block.outage_id if causes else None,
         "cause_event_ids": causes,
-        "confidence": _confidence(block, causes),
+        "confidence": _confidence(case, block, causes),
         "basis": _basis(block),
         "denied_event_ids": [call["event_id"] for call in block.denied],
         "blocked_action": block.denied[0]["action"] if block.denied else None,
@@ -195,7 +195,7 @@ def _causes(losses: Sequence[Row], end: datetime) -> list[str]:
     return sorted(seen, key=lambda event_id: seen[event_id])
 
 
-def _confidence(block: Block, causes: Sequence[str]) -> Confidence:
+def _confidence(case: Case, block: Block, causes: Sequence[str]) -> Confidence:
     if block.tag_event_ids:
         return Confidence.CERTAIN if block.tags_needed and block.denied else Confidence.LIKELY
     if not causes:
@@ -206,6 +206,8 @@ def _confidence(block: Block, causes: Sequence[str]) -> Confidence:
         return Confidence.POSSIBLE
     if block.denied and block.explained[0][0] is not block.denied[0]:
         return Confidence.POSSIBLE  # it was refused before any change that explains it
+    if not block.denied and not block.by_status and _only_silence(case, block):
+        return Confidence.POSSIBLE
     if "replayed" in agreeing or ("replayed" in sure and (block.by_status or _role_refused(block))):
         return Confidence.CERTAIN
     return Confidence.LIKELY if sure & {"replayed", "observed"} else Confidence.POSSIBLE
@@ -226,6 +228,14 @@ def _basis(block: Block) -> list[str]:
     if block.by_status:
         found.add(Basis.TASK_STATUS_REASON.value)
     return [one.value for one in Basis if one.value in found]
+
+
+def _only_silence(case: Case, block: Block) -> bool:
+    """Whether ECS could still call after the stop, so that its silence may be a gap in the evidence."""
+    stop: datetime = case.life["stop_started_at"]
+    cut = [loss for loss in block.losses if loss["action"] == ASSUME_ROLE]
+    held = any(loss["last_worked_at"] is not None and loss["last_worked_at"] > stop for loss in cut)
+    return not cut or held or cleanup_began(case)
 
 
 def _role_refused(block: Block) -> bool:

@@ -79,7 +79,7 @@ def could_take(before: Material, after: Material, action: str) -> bool:
         any(can_grant(policy, action) for policy in gone)
         or any(could_deny(policy, action) for policy in new)
         or bool(set(before.opaque) - set(after.opaque))
-        or (_boundary(before) != _boundary(after) and bool(_boundary(after)))
+        or (_boundary(before) != _boundary(after) and bool(after.state.boundary))
         or before.limits != after.limits
     )
 
@@ -104,7 +104,7 @@ def could_give(before: Material, after: Material, action: str) -> bool:
         any(can_grant(policy, action) for policy in new)
         or any(could_deny(policy, action) for policy in gone)
         or bool(set(after.opaque) - set(before.opaque))
-        or (_boundary(before) != _boundary(after) and bool(_boundary(before)))
+        or (_boundary(before) != _boundary(after) and bool(before.state.boundary))
         or before.limits != after.limits
     )
 

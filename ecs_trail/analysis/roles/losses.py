@@ -24,6 +24,9 @@ from ecs_trail.vocabulary import ASSUME_ROLE, Purpose
 GRACE: Final = timedelta(minutes=5)
 
 
+_REMOVALS: Final = frozenset({"DetachRolePolicy", "DeleteRolePolicy", "DeleteRole"})
+
+
 class Certainty(StrEnum):
     """What a loss stands on: replayed state, calls that were refused, or neither."""
 
@@ -207,7 +210,8 @@ def _go_on(current: Loss, before: _Span, span: _Span, latent: list[Change]) -> N
         latent.clear()
         current.restored_by.append(change)
     elif current.certainty is Certainty.POSSIBLE and span.verdict is Verdict.DENIED is not before.verdict:
-        current.causes.append(change)
+        if change.event_name in _REMOVALS:
+            current.causes.append(change)  # a policy that was there for sure went, and only now calls are refused
     elif span.drops_grant or span.verdict is Verdict.DENIED:
         latent.append(change)
 

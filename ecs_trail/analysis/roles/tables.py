@@ -14,10 +14,11 @@ from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Loss, moment_at
 from ecs_trail.analysis.roles.outages import Outage, basis, confidence
 from ecs_trail.analysis.roles.replay import Moment
+from ecs_trail.arns import role_key
 from ecs_trail.calls import PolicyType
 from ecs_trail.event_names import IAM_POLICY_WRITES
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
-from ecs_trail.vocabulary import Purpose
+from ecs_trail.vocabulary import ASSUME_ROLE, Purpose
 
 ROLE_STATES: Final = FrameSpec(
     name="role_states",
@@ -91,6 +92,7 @@ LOSSES: Final = FrameSpec(
         "certainty": TEXT,
         "denials": COUNT,
         "last_denied_at": TIME,
+        "last_worked_at": TIME,
         "cause_event_ids": TEXTS,
         "cause_times": TIMES,
         "policy_types": TEXTS,
@@ -202,11 +204,28 @@ def losses(history: RoleHistory) -> pd.DataFrame:
     """All losses inside outages, as `LOSSES`: what links judge tasks by."""
     ids = outage_ids(history)
     return LOSSES.frame(
-        _loss_row(ids[at], outage, loss) for at, outage in enumerate(history.outages) for loss in outage.losses
+        _loss_row(ids[at], outage, loss, _last_worked(history, outage, loss))
+        for at, outage in enumerate(history.outages)
+        for loss in outage.losses
     )
 
 
-def _loss_row(name: str, outage: Outage, loss: Loss) -> Row:
+def _last_worked(history: RoleHistory, outage: Outage, loss: Loss) -> datetime | None:
+    """When ECS last worked with the role inside a loss of `sts:AssumeRole`: it still held a session then."""
+    if loss.action != ASSUME_ROLE:
+        return None
+    seen = history.observed.get(role_key(outage.role_arn) or ("", ""), {})
+    times = [
+        one.event_time
+        for action, listed in seen.items()
+        if action != ASSUME_ROLE
+        for one in listed
+        if one.allowed and one.fits(loss.place) and loss.holds_at(one.event_time)
+    ]
+    return max(times, default=None)
+
+
+def _loss_row(name: str, outage: Outage, loss: Loss, last_worked_at: datetime | None) -> Row:
     return {
         "outage_id": name,
         "role_arn": outage.role_arn,
@@ -220,6 +239,7 @@ def _loss_row(name: str, outage: Outage, loss: Loss) -> Row:
         "certainty": loss.certainty.value,
         "denials": loss.denials,
         "last_denied_at": loss.last_denied_at,
+        "last_worked_at": last_worked_at,
         "cause_event_ids": [change.event_id for change in loss.causes],
         "cause_times": [change.event_time for change in loss.causes],
         "policy_types": sorted({kind.value for change in loss.causes for kind in _policy_types(change)}),
