@@ -20,6 +20,7 @@ TIMES: Final = pa.list_(TIME)
 STEPS: Final = pa.list_(pa.struct([("title", pa.string()), ("commands", pa.list_(pa.string()))]))
 FLAG: Final = pa.bool_()
 COUNT: Final = pa.int64()
+COUNTS: Final = pa.list_(COUNT)
 NUMBER: Final = pa.float64()
 
 

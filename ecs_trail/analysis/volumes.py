@@ -7,6 +7,7 @@ on 2026-11-24. One task has at most one managed volume, but nothing here depends
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -130,6 +131,7 @@ def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFram
     return VOLUME_CALLS.frame(kept)
 
 
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _CALL_COLUMNS: Final = tuple(
     name
     for name in VOLUME_CALLS.columns
@@ -146,7 +148,8 @@ def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
     for call in rows(calls, _CALL_COLUMNS):
         if call["volume_id"] is not None:
             grouped[call["volume_id"]].append(call)
-    saved = {row["volume_id"]: row for row in rows(task_states) if row["volume_id"]}
+    states = sorted(rows(task_states), key=_newness)
+    saved = {row["volume_id"]: row for row in states if row["volume_id"]}
     for volume_id in saved:
         grouped.setdefault(volume_id, [])
     return VOLUMES.frame(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
@@ -265,7 +268,8 @@ def _lifecycle(volume_id: str, calls: list[Row], saved: Row | None) -> Row:
     own = [call for call in calls if call["by_ecs"] and call["event_name"] not in {"CreateTags", "DeleteTags"}]
     failed = [call for call in own if call["outcome"] != Outcome.OK and call is not gone]
     ended = deleted or gone
-    detached_at = detached["event_time"] if detached else ended["event_time"] if ended else None
+    ended_at = ended["event_time"] if ended else _saved_at(saved, "DELETED")
+    detached_at = detached["event_time"] if detached else ended_at or _saved_at(saved, "DETACHED", "DELETED")
     row: Row = {
         name: next((call[name] for call in calls if call[name] is not None), None)
         for name in ("task_arn", "role_arn", "account", "region", "cluster", "service", "size_gib", "kms_key_id")
@@ -285,9 +289,9 @@ def _lifecycle(volume_id: str, calls: list[Row], saved: Row | None) -> Row:
         "detached_by": detached and detached["actor"],
         "deleted_by": deleted and deleted["actor"],
         "deleted_by_ecs": deleted and deleted["by_ecs"],
-        "gone_at": ended and ended["event_time"],
+        "gone_at": ended_at,
         "delete_on_termination": saved["delete_on_termination"] if saved else None,
-        "state": _state(created, attached, detached, ended),
+        "state": _state(created, attached, detached_at, ended_at),
         "attempts": len(own),
         "failures": len(failed),
         "last_error": failed[-1]["error_code"] if failed else None,
@@ -313,10 +317,23 @@ def _gone(calls: list[Row], deleted: Row | None) -> Row | None:
     return next((call for call in later if call["outcome"] == Outcome.NOT_FOUND and call["by_ecs"]), None)
 
 
-def _state(created: Row | None, attached: Row | None, detached: Row | None, ended: Row | None) -> str:
-    if ended is not None:
+def _newness(state: Row) -> tuple[int, datetime]:
+    """ECS counts a task's state changes in `version`; without it the time it was seen decides."""
+    return state["version"] or 0, state["seen_at"] or state["created_at"] or _LONG_AGO
+
+
+def _saved_at(saved: Row | None, *statuses: str) -> datetime | None:
+    """When a saved task state shows the volume's attachment in one of these statuses; None where it does not."""
+    if saved is None or saved["attachment_status"] not in statuses:
+        return None
+    moment: datetime | None = saved["stopped_at"] or saved["seen_at"]
+    return moment
+
+
+def _state(created: Row | None, attached: Row | None, detached_at: datetime | None, ended_at: datetime | None) -> str:
+    if ended_at is not None:
         return VolumeState.DELETED
-    if detached is not None:
+    if detached_at is not None:
         return VolumeState.DETACHED
     if attached is not None:
         return VolumeState.ATTACHED

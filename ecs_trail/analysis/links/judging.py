@@ -32,6 +32,7 @@ TASKS: Final = FrameSpec(
         "stop_started_at": TIME,
         "blocked_since": TIME,
         "resolved_at": TIME,
+        "cleaned_up_at": TIME,
         "outage_id": TEXT,
         "cause_event_ids": TEXTS,
         "confidence": TEXT,
@@ -128,13 +129,14 @@ def _judge(case: Case, keys: Sequence[Row]) -> Row:
     if life["failed_at"] is not None or _never_provisioned(case):
         return row | _failed(case, keys)
     resolved = resolved_at(case)
-    row["resolved_at"] = resolved
+    row["cleaned_up_at"] = resolved
     if life["stop_started_at"] is None and resolved is None:
         return row | _running(case)
     block = block_of(case)
     if block is not None:
         row |= _blocked(case, block)
         row["state"] = TaskState.STUCK if resolved is None else TaskState.RECOVERED
+        row["resolved_at"] = resolved
         row["resolved_by"] = by_hand(case) if resolved is not None else None
         return row
     row["confidence"] = Confidence.CERTAIN if resolved is not None else Confidence.LIKELY
@@ -187,11 +189,13 @@ def _blocked(case: Case, block: Block) -> Row:
 
 def _causes(losses: Sequence[Row], end: datetime) -> list[str]:
     """The changes behind losses, oldest first, each once, none after the task was done."""
-    seen: dict[str, tuple[datetime, int]] = {}
+    seen: dict[str, tuple[datetime, int, str]] = {}
     for loss in losses:
-        for at, (event_id, moment) in enumerate(zip(loss["cause_event_ids"], loss["cause_times"], strict=True)):
+        for event_id, moment, rank in zip(
+            loss["cause_event_ids"], loss["cause_times"], loss["cause_ranks"], strict=True
+        ):
             if moment <= end:
-                seen.setdefault(event_id, (moment, at))
+                seen[event_id] = (moment, rank, event_id)
     return sorted(seen, key=lambda event_id: seen[event_id])
 
 
@@ -280,7 +284,6 @@ def _failed(case: Case, keys: Sequence[Row]) -> Row:
         "state": TaskState.FAILED_TO_START,
         "blocked_since": moment,
         "stop_started_at": None,
-        "resolved_at": None,
         "denied_event_ids": life["failed_event_ids"] if life["failed_denied"] else [],
         "blocked_action": action,
         "confidence": Confidence.LIKELY,

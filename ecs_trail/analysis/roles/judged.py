@@ -10,7 +10,7 @@ from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability, could_give, could_take
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.history import RoleHistory
-from ecs_trail.analysis.roles.losses import Certainty, Loss, Question
+from ecs_trail.analysis.roles.losses import Certainty, Loss, Question, moment_at
 from ecs_trail.analysis.roles.replay import Material, Moment
 from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row
 from ecs_trail.vocabulary import REQUIRED_ACTIONS, Effect, Purpose
@@ -63,7 +63,7 @@ def role_changes(history: RoleHistory) -> pd.DataFrame:
     found = []
     for change in history.changes:
         steps = reached.get(change.event_id, [])
-        names = [key for key, _, _ in steps] or affected_by_name(change, history.arns)
+        names = [key for key, _, _ in steps] or affected_by_name(change, history.arns) or _holders(change, history)
         if names:
             found.append(_judged(change, names, steps, history, (taken[change.event_id], given[change.event_id])))
     return ROLE_CHANGES.frame(found)
@@ -146,3 +146,11 @@ def _former(change: Change, before: Material) -> str | None:
     held = (*before.identity, *filter(None, (before.boundary,)), *limits.rcps, *limits.possible)
     listed = (*held, *(policy for level in limits.levels for policy in level))
     return next((policy.document for policy in listed if policy.label == label), None)
+
+
+def _holders(change: Change, history: RoleHistory) -> list[RoleKey]:
+    """The roles that held the policy a refused write was meant for."""
+    if change.applied or not change.policy_arn:
+        return []
+    held = {key: moment_at(moments, change.event_time).material.state for key, moments in history.moments.items()}
+    return [key for key, state in held.items() if change.policy_arn in {*state.attached, state.boundary}]

@@ -204,6 +204,8 @@ def _go_on(current: Loss, before: _Span, span: _Span, latent: list[Change]) -> N
         latent.clear()
         if change.event_name == "CreateRole":
             current.restored_by.append(change)
+        elif current.action == ASSUME_ROLE:
+            current.causes.append(change)  # a role that is gone cannot be assumed, whatever its trust policy said
     elif span.gives:
         # What looked harmless while the action was gone anyway is what keeps it gone now.
         current.causes.extend(latent)

@@ -13,7 +13,7 @@ from ecs_trail.analysis.policies import Policy, parse_policy
 from ecs_trail.analysis.policies.managed import is_aws_managed, managed_policy
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.organization import Limits, Organization
-from ecs_trail.analysis.roles.states import RoleState, Snapshot, apply_change, first_state
+from ecs_trail.analysis.roles.states import RoleState, Snapshot, apply_change, first_state, without_policy
 from ecs_trail.event_names import IAM_POLICY_WRITES
 
 
@@ -137,6 +137,10 @@ class _Replay:
         elif change.event_name in IAM_POLICY_WRITES:
             self.policies.apply(change)
             touched = [key for key in self._roles if self._holds(key, change.policy_arn)]
+            if change.event_name == "DeletePolicy":
+                # A policy can be deleted only when nothing holds it: whoever still seemed to has lost it by now.
+                for key in touched:
+                    self._states[key] = without_policy(self._states[key], change.policy_arn)
         else:
             touched = affected_by_name(change, self._roles)
             for key in touched:

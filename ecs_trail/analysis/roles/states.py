@@ -86,6 +86,12 @@ def apply_change(state: RoleState, change: Change) -> RoleState:
     return state
 
 
+def without_policy(state: RoleState, policy_arn: str) -> RoleState:
+    """The state once a managed policy no longer exists, neither attached nor as a boundary."""
+    boundary = "" if state.boundary == policy_arn else state.boundary
+    return replace(state, attached=state.attached - {policy_arn}, boundary=boundary)
+
+
 def first_state(changes: Iterable[Change], snapshot: Snapshot | None) -> RoleState:
     """The state before the first applied write of one role, found by looking ahead.
 

@@ -17,7 +17,7 @@ from ecs_trail.analysis.roles.replay import Moment
 from ecs_trail.arns import role_key
 from ecs_trail.calls import PolicyType
 from ecs_trail.event_names import IAM_POLICY_WRITES
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
+from ecs_trail.frames import COUNT, COUNTS, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
 from ecs_trail.vocabulary import ASSUME_ROLE, Purpose
 
 ROLE_STATES: Final = FrameSpec(
@@ -95,6 +95,7 @@ LOSSES: Final = FrameSpec(
         "last_worked_at": TIME,
         "cause_event_ids": TEXTS,
         "cause_times": TIMES,
+        "cause_ranks": COUNTS,
         "policy_types": TEXTS,
         "basis": TEXTS,
     },
@@ -242,6 +243,7 @@ def _loss_row(name: str, outage: Outage, loss: Loss, last_worked_at: datetime | 
         "last_worked_at": last_worked_at,
         "cause_event_ids": [change.event_id for change in loss.causes],
         "cause_times": [change.event_time for change in loss.causes],
+        "cause_ranks": [change.rank for change in loss.causes],
         "policy_types": sorted({kind.value for change in loss.causes for kind in _policy_types(change)}),
         "basis": basis((loss,)),
     }

@@ -242,7 +242,8 @@ def _failure(life: Row, calls: Sequence[Row], saved: Row | None, told: Sequence[
         "failed_error": None,
         "failed_event_ids": [],
     }
-    if life["attached_at"] is not None or (saved and saved["started_at"] is not None):
+    never = saved is not None and (saved["stop_code"] == "TaskFailedToStart" or saved["attachment_status"] == "FAILED")
+    if life["attached_at"] is not None or (saved and saved["started_at"] is not None and not never):
         return none
     own = [call for call in calls if call["by_ecs"]]
     created = [call for call in own if call["event_name"] == "CreateVolume" and call["outcome"] == Outcome.OK]
@@ -256,7 +257,7 @@ def _failure(life: Row, calls: Sequence[Row], saved: Row | None, told: Sequence[
             "failed_error": worst["error_code"],
             "failed_event_ids": [call["event_id"] for call in bad],
         }
-    if saved and (saved["stop_code"] == "TaskFailedToStart" or saved["attachment_status"] == "FAILED"):
+    if saved is not None and never:
         when = saved["stopping_at"] or saved["stopped_at"] or saved["seen_at"]
         return {**none, "failed_at": when, "failed_denied": _unable(saved), "failed_error": saved["stop_code"]}
     return none
