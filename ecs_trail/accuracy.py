@@ -1,8 +1,8 @@
 """How right the engine is, measured on practice incidents whose answer is known.
 
 `measure` makes incidents, has them investigated through the public door and compares every row with the answer.
-Fields that an answer leaves open (`unsure`) are not compared; an outage or finding it calls `maybe` may be absent, or
-present with confidence `possible`.
+Fields that an answer leaves open (`unsure`) are not compared. An outage or finding it calls `maybe` may be absent; such
+an outage needs confidence `possible` unless a call was denied through the same changes.
 """
 
 import random
@@ -18,7 +18,7 @@ from ecs_trail.doors import investigate
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.practice import Incident, incident, write
-from ecs_trail.vocabulary import Confidence, FindingKind, TaskState
+from ecs_trail.vocabulary import Basis, Confidence, FindingKind, TaskState
 
 #: The lowest share a figure may have.
 MARK: Final = 0.995
@@ -74,7 +74,8 @@ class Miss:
 class KindAccuracy:
     """The figures of one kind of incident.
 
-    `right` and `total` count by figure (`FIGURES`); `blamed`: harmless changes that a row names as a cause;
+    `right` and `total` count by figure (`FIGURES`); `blamed`: harmless changes that a row names as a cause (where
+    records are held back: with confidence `certain` or `likely`);
     `unfounded`: claims with confidence `certain` or `likely` that name a cause the answer does not.
     """
 
@@ -289,6 +290,8 @@ def _compare_rows(marks: _Marks, rows: Mapping[str, Json], answers: Mapping[str,
 
 def _compare_outages(marks: _Marks, rows: Sequence[Json], answers: Sequence[Json]) -> None:
     mine, theirs = ({tuple(row[name] for name in _OUTAGE_KEY): row for row in some} for some in (rows, answers))
+    # Where a call was denied through the same changes in any phase, these changes did bite.
+    witnessed = [(row["role_arn"], row["cause_event_ids"]) for row in rows if Basis.DENIED_CALLS in row["basis"]]
     for key in sorted({*mine, *theirs}):
         row, wanted = mine.get(key), theirs.get(key)
         name = "the {1} {2} outage of {0} from {3}".format(*key)
@@ -297,7 +300,7 @@ def _compare_outages(marks: _Marks, rows: Sequence[Json], answers: Sequence[Json
         marks.same("bounds", ("start", name), row and key[-1], wanted and key[-1], row)
         if row is None or wanted is None:
             continue
-        if wanted.get("maybe", False):
+        if wanted.get("maybe", False) and (row["role_arn"], row["cause_event_ids"]) not in witnessed:
             marks.same("facts", ("confidence", name), row["confidence"], Confidence.POSSIBLE, row)
         for figure, one in (("bounds", "end"), ("causes", "cause_event_ids"), ("facts", "restore_event_ids")):
             if one not in wanted.get("unsure", ()):
@@ -352,6 +355,8 @@ def _count_claims(marks: _Marks, document: Json, answer: Json) -> None:
     for section in _CLAIMING:
         for row in document[section]:
             blamed = sorted(harmless.intersection(row["cause_event_ids"]))
+            if marks.withheld and not _is_firm(row):
+                continue  # what makes the change harmless may be among the records held back
             marks.result.blamed += len(blamed)
             if blamed:
                 marks.miss(("harmless change blamed", _subject(row)), blamed, [], row)
@@ -377,9 +382,13 @@ def unfounded(document: Json, answer: Json) -> list[tuple[str, Json, list[str], 
     for row in (row for section in _CLAIMING for row in document[section]):
         allowed = own.get(_subject(row), anywhere)
         wrong = [event_id for event_id in row["cause_event_ids"] if event_id not in allowed]
-        if wrong and row.get("confidence", Confidence.CERTAIN) in _NAMING:
+        if wrong and _is_firm(row):
             found.append((_subject(row), row, wrong, sorted(allowed)))
     return found
+
+
+def _is_firm(row: Json) -> bool:
+    return row.get("confidence", Confidence.CERTAIN) in _NAMING
 
 
 def _subject(row: Json) -> str:
