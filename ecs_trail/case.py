@@ -20,6 +20,7 @@ from ecs_trail.analysis.outside import outside_causes, outside_changes
 from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.changes import RoleKey
+from ecs_trail.analysis.roles.contradictions import contradictions
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
 from ecs_trail.analysis.roles.judged import ROLE_CHANGES, role_changes
 from ecs_trail.analysis.roles.keys import key_outages
@@ -193,6 +194,11 @@ class Case:
         return tables.losses(self.history)
 
     @cached_property
+    def contradictions(self) -> pd.DataFrame:
+        """Calls of ECS that ended otherwise than the replayed policies say: something outside the evidence acts."""
+        return contradictions(self.history, self.grace)
+
+    @cached_property
     def outside_changes(self) -> pd.DataFrame:
         """Writes of others to keys, certificate authorities and secrets."""
         return outside_changes(self._events)
@@ -319,7 +325,7 @@ class Case:
             "tls",
             "pass_role_denials",
         )
-        more = ("outside_changes", "volume_calls")
+        more = ("contradictions", "outside_changes", "volume_calls")
         frames = {name: getattr(self, name) for name in (*names, *more)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 

@@ -46,6 +46,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         *("volume_ids", "secret_arns", "started_at", "ended_at", "confidence", "basis", "explanation", "evidence"),
         "repair",
     ),
+    "contradictions": ("event_id", "event_time", "role_arn", "action", "replayed", "observed", "policy_type"),
 }
 #: Columns that hold JSON text and become objects; `policies` is a list of such texts.
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})

@@ -13,6 +13,7 @@ from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
 from ecs_trail.analysis.findings.words import cause_clause, counted, names, outage_sentence, role_label
 from ecs_trail.arns import role_key
+from ecs_trail.calls import PolicyType
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Phase, Purpose, Severity, TaskState
 
@@ -55,9 +56,34 @@ def _stuck_finding(known: Known, tasks: Sequence[Row], outage: Row | None) -> Ro
         cause_event_ids=[cause["event_id"] for cause in causes],
         started_at=min((task["blocked_since"] for task in tasks if task["blocked_since"]), default=None),
         ended_at=ended,
-        explanation=_stuck_explanation(tasks, causes, outage),
+        explanation=_stuck_explanation(known, tasks, causes, outage),
         repair=_repairs(known, tasks, causes, outage, role) if waiting else [],
     )
+
+
+_TYPES = {
+    PolicyType.SCP: "a service control policy",
+    PolicyType.RCP: "a resource control policy",
+    PolicyType.BOUNDARY: "a permissions boundary",
+    PolicyType.SESSION: "a session policy",
+    PolicyType.ENDPOINT: "a VPC endpoint policy",
+    PolicyType.RESOURCE: "a policy of the resource",
+    PolicyType.IDENTITY: "a policy of the role",
+}
+
+
+def _unexplained(known: Known, tasks: Sequence[Row]) -> str:
+    """What the refusals themselves say where no change in the evidence explains them."""
+    refused = dict.fromkeys(one for task in tasks for one in task["denied_event_ids"])
+    denied = [known.contradictions[one] for one in refused if one in known.contradictions]
+    named = next((_TYPES[one["policy_type"]] for one in denied if one["policy_type"] in _TYPES), None)
+    parts = ["No change in the evidence explains this."]
+    if denied:
+        action, event_id = denied[0]["action"], denied[0]["event_id"]
+        parts.append(f"By replay the role was allowed {action}: something outside the evidence denied it [{event_id}].")
+    if named:
+        parts.append(f"The refusals name {named}: look for a change there.")
+    return " ".join(parts)
 
 
 def _hanging(waiting: int, all_of_them: int) -> str:
@@ -81,7 +107,7 @@ def _impact(known: Known, tasks: Sequence[Row], role: Row | None) -> Row:
     }
 
 
-def _stuck_explanation(tasks: Sequence[Row], causes: Sequence[Row], outage: Row | None) -> str:
+def _stuck_explanation(known: Known, tasks: Sequence[Row], causes: Sequence[Row], outage: Row | None) -> str:
     waiting = sum(task["state"] == TaskState.STUCK for task in tasks)
     parts = []
     if outage is not None:
@@ -90,7 +116,7 @@ def _stuck_explanation(tasks: Sequence[Row], causes: Sequence[Row], outage: Row 
         listed = "; ".join(f"{cause['event_name']} by {cause['actor']} [{cause['event_id']}]" for cause in causes)
         parts.append(f"Cause, oldest first: {listed}.")
     else:
-        parts.append("No change in the evidence explains the refusals; look for a change outside it, such as an SCP.")
+        parts.append(_unexplained(known, tasks))
     denied = sum(len(task["denied_event_ids"]) for task in tasks)
     if denied:
         action = next(task["blocked_action"] for task in tasks if task["blocked_action"])

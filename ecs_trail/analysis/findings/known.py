@@ -62,6 +62,7 @@ class Known:
     denials: Sequence[Row]
     key_changes: Mapping[str, Row]
     calls: Mapping[str, Row]
+    contradictions: Mapping[str, Row]
     gone_policies: Mapping[str, str | None]
     as_of: datetime
 
@@ -88,6 +89,7 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         denials=rows(frames["pass_role_denials"]),
         key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
         calls={row["event_id"]: row for row in rows(_tag_writes(frames["volume_calls"]))},
+        contradictions={row["event_id"]: row for row in rows(frames["contradictions"])},
         gone_policies={row["policy_arn"]: row["document"] for row in rows(frames["deleted_policies"])},
         as_of=as_of,
     )

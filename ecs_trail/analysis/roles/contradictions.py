@@ -1,0 +1,80 @@
+"""Where ECS's calls contradict the replay: something acts on the role that the evidence does not hold.
+
+A refusal although every replayed policy allows points to an organization policy, a session policy or a change nobody
+recorded; a success although the replay forbids points to a grant nobody recorded. Both are told, never explained away.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pandas as pd
+
+from ecs_trail.analysis.policies import Verdict
+from ecs_trail.analysis.roles.abilities import ability
+from ecs_trail.analysis.roles.history import RoleHistory
+from ecs_trail.analysis.roles.losses import Observation, Question
+from ecs_trail.analysis.roles.replay import Moment
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row
+from ecs_trail.vocabulary import ASSUME_ROLE
+
+CONTRADICTIONS: Final = FrameSpec(
+    name="contradictions",
+    doc="One row per call of ECS that ended otherwise than the replayed policies say.",
+    key=("event_id", "action"),
+    columns={
+        "event_id": TEXT,
+        "event_time": TIME,
+        "role_arn": TEXT,
+        "action": TEXT,
+        "region": TEXT,
+        "replayed": TEXT,
+        "observed": TEXT,
+        "policy_type": TEXT,
+    },
+)
+
+
+def contradictions(history: RoleHistory, grace: timedelta) -> pd.DataFrame:
+    """All such calls, as `CONTRADICTIONS`, oldest first; calls within the grace after a change are none."""
+    found: dict[tuple[str, str], Row] = {}
+    for key, moments in history.moments.items():
+        for question in history.questions(key):
+            seen = history.observed.get(key, {}).get(question.action, ())
+            for row in _against(moments, question, [one for one in seen if one.fits(question.place)], grace):
+                found.setdefault((row["event_id"], row["action"]), row)
+    return CONTRADICTIONS.frame(sorted(found.values(), key=_order))
+
+
+def _order(row: Mapping[str, Any]) -> tuple[datetime, str, str]:
+    return row["event_time"], row["event_id"], row["action"]
+
+
+def _against(
+    moments: Sequence[Moment], question: Question, observed: Sequence[Observation], grace: timedelta
+) -> Iterator[Row]:
+    starts = [moment.since for moment in moments[1:] if moment.since is not None]
+    verdicts: dict[int, Verdict] = {}
+    for one in observed:
+        at = bisect_right(starts, one.event_time)
+        since = moments[at].since
+        if since is not None and one.event_time - since <= grace:
+            continue
+        if at not in verdicts:
+            asked = (question.role_arn, question.purpose, question.action, question.place)
+            verdicts[at] = ability(moments[at].material, *asked).verdict
+        refused = verdicts[at] is Verdict.ALLOWED and not one.allowed
+        # A session held since before the loss may work on without `sts:AssumeRole`; other actions are judged anew.
+        worked = verdicts[at] is Verdict.DENIED and one.allowed and question.action != ASSUME_ROLE
+        if refused or (worked and moments[at].material.state.exists):
+            yield {
+                "event_id": one.event_id,
+                "event_time": one.event_time,
+                "role_arn": question.role_arn,
+                "action": question.action,
+                "region": one.region,
+                "replayed": verdicts[at].value,
+                "observed": "allowed" if one.allowed else "denied",
+                "policy_type": one.policy_type,
+            }
