@@ -64,7 +64,10 @@ class Source(Protocol):
         ...
 
     def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:
-        """The only I/O. May give more than the selection, never less. Raises `UsageError` when nothing is there."""
+        """The only I/O. May give more than the selection, never less. Raises `UsageError` when nothing is there.
+
+        A unit's `expected` may change as more is known; a problem that is not partial is a remark about the source.
+        """
         ...
 
 
@@ -106,7 +109,7 @@ def scan(
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
     states, problems = read_task_states(task_files)
-    for reading in _readings(sources, selection, workers, progress):
+    for reading in _readings(sources, selection, workers, progress, receipt.problems):
         gatherer.take(reading)
     receipt.problems.extend(problems)
     events, duplicates, conflicts = merge(*gatherer.finish())
@@ -177,24 +180,39 @@ def _table(rows: list[tuple[Any, ...]], flags: list[bool]) -> pa.Table:
 
 
 def _readings(
-    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None
+    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, remarks: list[Problem]
 ) -> Iterator[Reading]:
     probe = probe_of(selection)
-    expected = 0
+    expected = [0] * len(sources)
 
     def units() -> Iterator[Fetched]:
-        nonlocal expected
-        for source in sources:
-            first = True
-            for fetched in source.fetch(source.plan(selection)):
-                expected += fetched.expected if first else 0
-                first = False
-                yield fetched
+        for index, source in enumerate(sources):
+            fetching = source.fetch(source.plan(selection))
+            try:
+                for fetched in fetching:
+                    expected[index] = fetched.expected or expected[index]
+                    if fetched.problem is None or fetched.problem.is_partial:
+                        yield fetched
+                    else:  # a remark about the source is no unit of it
+                        remarks.append(fetched.problem)
+            finally:
+                _close(fetching)
 
-    for done, reading in enumerate(map_ordered(read_unit, units(), probe, workers=workers), 1):
-        if progress is not None:
-            progress(done, max(expected, done))
-        yield reading
+    found = units()
+    try:
+        for done, reading in enumerate(map_ordered(read_unit, found, probe, workers=workers), 1):
+            if progress is not None:
+                progress(done, max(sum(expected), done))
+            yield reading
+    finally:
+        _close(found)
+
+
+def _close(iterator: Iterator[Fetched]) -> None:
+    """End what a source has under way (threads, connections), also when the scan fails or is interrupted."""
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
 
 
 def _distinct(*groups: Iterable[Row]) -> list[Row]:
