@@ -1,0 +1,125 @@
+"""Clients of the AWS SDK, and its errors in this tool's words.
+
+boto3 is imported here and inside functions only: without it everything but the AWS sources works. Profiles, SSO,
+endpoints and certificates are the SDK's own business, read from its usual files and environment variables.
+"""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from ecs_trail.errors import AccessError, EcsTrailError, MissingExtraError
+
+_MAKING: Final = threading.Lock()
+_PERFORM: Final = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
+
+DENIED: Final = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AllAccessDisabled", "403", "Forbidden"}
+)
+THROTTLED: Final = frozenset(
+    {"ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "SlowDown"}
+    | {"RequestLimitExceeded", "RequestThrottled", "RequestThrottledException"}
+)
+EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+BAD_CREDENTIALS: Final = frozenset(
+    {"UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch"}
+    | {"InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired"}
+)
+_SIGN_IN: Final = "sign in again (aws sso login, or new keys), then the same command; --profile NAME picks a profile."
+
+
+def make_client(service: str, region: str | None = None, *, connections: int = 10, own_retries: bool = False) -> Any:
+    """A new client of a new session, so that credentials renewed on disk are seen.
+
+    `own_retries`: the caller repeats by itself and the SDK never does. Raises `MissingExtraError` without boto3, and
+    `AccessError` where the profile or Region cannot be used.
+    """
+    try:
+        import boto3  # noqa: PLC0415 - optional
+        from botocore.config import Config  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError.for_feature("reading from AWS", "aws") from error
+    config = Config(
+        retries={"total_max_attempts": 1 if own_retries else 6, "mode": "standard"},
+        max_pool_connections=connections,
+        connect_timeout=15,
+        read_timeout=60,
+        user_agent_extra="ecs-trail",
+    )
+    # Sessions may not be made by two threads at once (boto3 guide, "Multithreading or multiprocessing with sessions").
+    with _MAKING, explained(f"{service}:*", service):
+        return boto3.session.Session().client(service, region_name=region, config=config)
+
+
+def error_code(error: Exception) -> str:
+    """AWS's own code of a refused call, or an empty text for any other error."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def error_message(error: Exception) -> str:
+    """AWS's own words about a refused call, on one line."""
+    response = getattr(error, "response", None)
+    words = response.get("Error", {}).get("Message", "") if isinstance(response, dict) else error
+    return " ".join(str(words).split())
+
+
+def denied_action(error: Exception, action: str) -> str:
+    """The missing action: the one AWS names (`kms:Decrypt` of a bucket's key, say), else the one that was called."""
+    match = _PERFORM.search(error_message(error))
+    return match.group(1) if match else action
+
+
+def denial(error: Exception, action: str, where: str) -> str:
+    """A denial as a sentence: the missing action, where, and AWS's reason."""
+    missing = denied_action(error, action)
+    match = _PERFORM.search(error_message(error))
+    on = f" on {match.group(2)}" if match and match.group(2) else f" for {where}"
+    return f"{missing} is not allowed{on} ({error_code(error)})."
+
+
+@contextmanager
+def explained(action: str, where: str) -> Iterator[None]:
+    """Turn what the SDK raises inside into `AccessError`; errors that are no matter of access pass."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a client exists, so botocore does
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise access_error(error, action, where) from error
+
+
+def access_error(error: Exception, action: str, where: str) -> EcsTrailError:
+    """What the SDK raised as an error of this tool: denied, credentials, throttled, unreachable."""
+    code = error_code(error)
+    if code in DENIED:
+        return AccessError(
+            f"access denied: {denial(error, action, where)}",
+            hint=f"allow {denied_action(error, action)}; ecs-trail permissions prints the policy this tool needs.",
+        )
+    if code in EXPIRED or code in BAD_CREDENTIALS:
+        return AccessError(f"AWS refused the credentials at {where} ({code}).", hint=_SIGN_IN)
+    if code in THROTTLED:
+        return AccessError(
+            f"AWS refused {action} at {where} for speed, again and again ({code}).",
+            hint="somebody else uses up the account's limit; try again later.",
+        )
+    if code:
+        return AccessError(f"{action} failed at {where}: {code}: {error_message(error)[:300]}")
+    return _without_code(error, action, where)
+
+
+def _without_code(error: Exception, action: str, where: str) -> EcsTrailError:
+    kind = type(error).__name__
+    words = error_message(error)[:300]
+    if "Connection" in kind or "Timeout" in kind or "Endpoint" in kind or "SSLError" in kind:
+        return AccessError(
+            f"{where} cannot be reached: {words}", hint="check the Region, the network, and a proxy or VPC endpoint."
+        )
+    if any(word in kind for word in ("Credential", "SSO", "Token", "Profile", "ConfigNotFound", "ConfigParse")):
+        return AccessError(f"there are no usable AWS credentials for {where}: {words}", hint=_SIGN_IN)
+    return AccessError(f"{action} failed at {where}: {kind}: {words}")
