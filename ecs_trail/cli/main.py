@@ -9,6 +9,7 @@ import click
 
 from ecs_trail import __version__
 from ecs_trail.cli.commands import events, investigate, plan, timeline
+from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
@@ -59,7 +60,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice):
+for _command in (investigate, plan, events, timeline, practice, permissions):
     root.add_command(_command)
 
 

@@ -7,13 +7,13 @@ from typing import Final
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.sources.base import Source
 from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
+from ecs_trail.evidence.sources.s3 import parse_location
 
 __all__ = ["open_source"]
 
 #: Sources the command line names that are read by no code yet, with what to do instead.
 _NOT_BUILT_IN: Final = {
-    "s3": "copy the files first: aws s3 sync {text} ./evidence, then give the folder ./evidence.",
-    "api": "save the pages first: aws cloudtrail lookup-events --region REGION > events.json, then give that file.",
     "athena": "save the query result as CSV or JSON and give that file.",
     "lake": "save the query result as JSON (aws cloudtrail get-query-results) and give that file.",
     "spark": "export the table as JSON lines and give that file.",
@@ -32,6 +32,10 @@ def open_source(text: str) -> Source:
         raise UsageError("an empty source was given.", hint="give a folder or file with CloudTrail records.")
     match = _SCHEME.match(cleaned)
     scheme = match.group(1).lower() if match else ""
+    if match and scheme == "api":
+        return LookupSource(parse_regions(cleaned[match.end() :]))
+    if match and scheme == "s3":
+        return parse_location(cleaned[match.end() :])
     if scheme in _NOT_BUILT_IN:
         raise UsageError(
             f"the source '{text}' ({scheme}) is not built in yet.", hint=_NOT_BUILT_IN[scheme].format(text=cleaned)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ecs_trail.errors import AccessError, EcsTrailError, MissingExtraError
+from ecs_trail.errors import AccessError, EcsTrailError, MissingExtraError, UsageError
 
 _MAKING: Final = threading.Lock()
 _PERFORM: Final = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
@@ -28,6 +28,10 @@ BAD_CREDENTIALS: Final = frozenset(
     | {"InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken", "OptInRequired"}
 )
 _SIGN_IN: Final = "sign in again (aws sso login, or new keys), then the same command; --profile NAME picks a profile."
+
+
+class DeniedError(AccessError):
+    """AWS does not allow a call; the message names the missing action."""
 
 
 def make_client(service: str, region: str | None = None, *, connections: int = 10, own_retries: bool = False) -> Any:
@@ -97,10 +101,12 @@ def access_error(error: Exception, action: str, where: str) -> EcsTrailError:
     """What the SDK raised as an error of this tool: denied, credentials, throttled, unreachable."""
     code = error_code(error)
     if code in DENIED:
-        return AccessError(
+        return DeniedError(
             f"access denied: {denial(error, action, where)}",
             hint=f"allow {denied_action(error, action)}; ecs-trail permissions prints the policy this tool needs.",
         )
+    if code == "NoSuchBucket":
+        return UsageError(f"there is no bucket for {where}.", hint="check the name; s3://BUCKET/PREFIX.")
     if code in EXPIRED or code in BAD_CREDENTIALS:
         return AccessError(f"AWS refused the credentials at {where} ({code}).", hint=_SIGN_IN)
     if code in THROTTLED:

@@ -19,9 +19,9 @@ from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.sources.asking import Question, home_region, is_home_confirmed, questions
 from ecs_trail.evidence.sources.aws import (
     BAD_CREDENTIALS,
-    DENIED,
     EXPIRED,
     THROTTLED,
+    DeniedError,
     access_error,
     error_code,
     make_client,
@@ -247,18 +247,12 @@ class _Work:
                     reader.read(question, taken.get(question.key))
         except _StoppedError:
             pass
-        except _DeniedError as error:
-            self.queue.put(_Denied(reader.region, error.error))
+        except DeniedError as error:
+            self.queue.put(_Denied(reader.region, error))
         except EcsTrailError as error:
             self.queue.put(error)
         finally:
             self.queue.put(None)
-
-
-class _DeniedError(Exception):
-    def __init__(self, error: EcsTrailError) -> None:
-        super().__init__(str(error))
-        self.error = error
 
 
 class _TokenRefusedError(Exception):
@@ -320,8 +314,6 @@ class _RegionReader:
         explained = access_error(error, ACTION, where)
         if code == "InvalidNextTokenException":
             raise _TokenRefusedError from error
-        if code in DENIED:
-            raise _DeniedError(explained) from error
         if code in EXPIRED or code in BAD_CREDENTIALS:
             if is_renewed or code in BAD_CREDENTIALS:
                 raise explained from error

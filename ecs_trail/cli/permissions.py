@@ -1,0 +1,85 @@
+"""`ecs-trail permissions`: the least that an IAM policy must allow for this tool to read a source."""
+
+import json
+from typing import Any, Final
+
+import click
+
+_KINDS: Final = ("api", "s3")
+_PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
+
+
+@click.command()
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="api, s3, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
+)
+@click.option(
+    "--partition",
+    type=click.Choice(_PARTITIONS),
+    default="aws",
+    show_default=True,
+    metavar="NAME",
+    help="The partition of the account: aws, aws-cn, aws-us-gov.",
+)
+def permissions(sources: tuple[str, ...], partition: str) -> None:
+    """Print the IAM policy this tool needs.
+
+    Every action it may call on AWS, and no other: reads only. Files on this machine need none.
+    """
+    click.echo(json.dumps(policy(sources or _KINDS, partition), indent=2))
+
+
+def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
+    """The policy document for sources, given by kind or in full. Raises `UsageError` for one that needs none."""
+    from ecs_trail.errors import UsageError
+
+    statements: list[dict[str, Any]] = []
+    for source in sources:
+        kind, _, place = source.partition(":")
+        if kind == "api":
+            statements.append(_history())
+        elif kind == "s3":
+            statements.extend(_bucket(place.removeprefix("//").partition("?")[0], partition))
+        else:
+            raise UsageError(
+                f"'{source}' needs no permission, or is not read from AWS.", hint=f"one of: {', '.join(_KINDS)}."
+            )
+    distinct = [one for index, one in enumerate(statements) if one not in statements[:index]]
+    for index, one in enumerate(distinct):  # a Sid stands once in a policy
+        one["Sid"] += "" if one["Sid"] not in {before["Sid"] for before in distinct[:index]} else str(index)
+    return {"Version": "2012-10-17", "Statement": distinct}
+
+
+def _history() -> dict[str, Any]:
+    from ecs_trail.evidence.sources.lookup import ACTION
+
+    # *Service Authorization Reference*, "Actions for AWS CloudTrail", read on 2026-11-24: no resource can be named.
+    return _allow("EventHistory", [ACTION], "*")
+
+
+def _bucket(place: str, partition: str) -> list[dict[str, Any]]:
+    from ecs_trail.evidence.sources.bucket import GET, GET_VERSIONING, LIST, LIST_VERSIONS
+
+    name, _, prefix = place.strip("/").partition("/")
+    bucket = f"arn:{partition}:s3:::{name or 'YOUR-TRAIL-BUCKET'}"
+    host = "s3.*.amazonaws.com.cn" if partition == "aws-cn" else "s3.*.amazonaws.com"
+    listing = _allow("ListLogFiles", [LIST, LIST_VERSIONS], bucket)
+    if prefix:
+        listing["Condition"] = {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}
+    decrypt = _allow("DecryptLogFiles", ["kms:Decrypt"], f"arn:{partition}:kms:*:*:key/*")
+    decrypt["Condition"] = {"StringLike": {"kms:ViaService": host}}
+    objects = [f"{bucket}/{prefix}", f"{bucket}/{prefix}/*"] if prefix else f"{bucket}/*"
+    return [
+        listing,
+        _allow("SeeVersioning", [GET_VERSIONING], bucket),
+        _allow("ReadLogFiles", [GET], objects),
+        decrypt,
+    ]
+
+
+def _allow(name: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:
+    return {"Sid": name, "Effect": "Allow", "Action": sorted(actions), "Resource": resource}

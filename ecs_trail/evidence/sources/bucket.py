@@ -1,0 +1,161 @@
+"""The few calls to one S3 bucket: folders, objects, bytes; what S3 refuses as a problem with the missing action."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ecs_trail.evidence.compression import EXPANSION_LIMIT
+from ecs_trail.evidence.ledger import Fetched, Problem
+from ecs_trail.evidence.sources.aws import DENIED, DeniedError, denial, error_code, error_message, explained
+
+LIST: Final = "s3:ListBucket"
+LIST_VERSIONS: Final = "s3:ListBucketVersions"
+GET: Final = "s3:GetObject"
+GET_VERSIONING: Final = "s3:GetBucketVersioning"
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object found by a listing; `size` in bytes."""
+
+    key: str
+    size: int
+
+
+class Bucket:
+    """One bucket through one client, which threads may share."""
+
+    def __init__(self, client: Any, name: str, *, requester_pays: bool) -> None:
+        """`requester_pays` sends the header by which the reader agrees to pay."""
+        self.client = client
+        self.name = name
+        self.remarks: list[Problem] = []
+        self._extra = {"RequestPayer": "requester"} if requester_pays else {}
+        self._is_versioned: bool | None = None
+        self._asking = threading.Lock()
+
+    def name_of(self, key: str) -> str:
+        """A key as a full name."""
+        return f"s3://{self.name}/{key}"
+
+    def folders(self, prefix: str) -> list[str]:
+        """The folder names right below a prefix, by delimiter listing. Raises `AccessError`."""
+        found: list[str] = []
+        parameters = {"Bucket": self.name, "Prefix": prefix, "Delimiter": "/", **self._extra}
+        with self._explained(LIST, prefix):
+            for page in self.client.get_paginator("list_objects_v2").paginate(**parameters):
+                names = (one["Prefix"] for one in page.get("CommonPrefixes", ()))
+                found.extend(name.removeprefix(prefix).strip("/") for name in names)
+        return sorted(found)
+
+    def objects(self, prefix: str, *, after: str = "", until: str = "") -> Iterator[Listed | Problem]:
+        """The objects below a prefix, by key; those deleted behind a marker come as one problem. Raises `AccessError`.
+
+        Only keys after `after` and before `until`; empty texts bound nothing.
+        """
+        for one in self._found(prefix, after, until):
+            if isinstance(one, Problem) or not one.key.endswith("/"):
+                yield one
+
+    def read(self, listed: Listed) -> Fetched:
+        """The bytes of an object, or the problem met."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - optional
+
+        where = self.name_of(listed.key)
+        if listed.size > EXPANSION_LIMIT:
+            words = f"{listed.size} bytes; more than {EXPANSION_LIMIT} are not read."
+            return Fetched(where, problem=Problem(where, "too_large", words))
+        words = ""
+        for _ in range(_TRIES):
+            try:
+                answer = self.client.get_object(Bucket=self.name, Key=listed.key, **self._extra)
+                return Fetched(where, data=answer["Body"].read())
+            except ClientError as error:
+                return Fetched(where, problem=_problem(where, error))
+            except BotoCoreError as error:  # the connection broke while bytes came
+                words = f"the object cannot be read: {error_message(error)[:200]}."
+        return Fetched(where, problem=Problem(where, "unreadable_file", words))
+
+    def _found(self, prefix: str, after: str, until: str) -> Iterator[Listed | Problem]:
+        if self._has_versions():
+            try:
+                yield from self._versions(prefix, after, until)
+            except DeniedError:
+                self._do_without(LIST_VERSIONS)
+            else:
+                return
+        yield from self._current(prefix, after, until)
+
+    def _current(self, prefix: str, after: str, until: str) -> Iterator[Listed]:
+        parameters = {"Bucket": self.name, "Prefix": prefix, **({"StartAfter": after} if after else {}), **self._extra}
+        pages = iter(self.client.get_paginator("list_objects_v2").paginate(**parameters))
+        while True:
+            with self._explained(LIST, prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            for one in page.get("Contents", ()):
+                if until and one["Key"] >= until:
+                    return
+                yield Listed(one["Key"], one["Size"])
+
+    def _versions(self, prefix: str, after: str, until: str) -> Iterator[Listed | Problem]:
+        parameters = {"Bucket": self.name, "Prefix": prefix, **({"KeyMarker": after} if after else {}), **self._extra}
+        pages = iter(self.client.get_paginator("list_object_versions").paginate(**parameters))
+        gone: list[str] = []
+        while True:
+            with self._explained(LIST_VERSIONS, prefix):
+                page = next(pages, None)
+            if page is None:
+                break
+            latest = [one for one in page.get("Versions", ()) if one["IsLatest"]]
+            markers = [one["Key"] for one in page.get("DeleteMarkers", ()) if one["IsLatest"]]
+            gone.extend(key for key in markers if not until or key < until)
+            yield from (Listed(one["Key"], one["Size"]) for one in latest if not until or one["Key"] < until)
+            keys = [one["Key"] for one in latest] + markers
+            if until and keys and max(keys) >= until:
+                break
+        if gone:
+            yield self._hidden(prefix, gone)
+
+    def _hidden(self, prefix: str, gone: list[str]) -> Problem:
+        words = (
+            f"{len(gone)} deleted object(s) behind delete markers, not read; the first is {min(gone)}. "
+            "aws s3api list-object-versions shows whether their versions are still there."
+        )
+        return Problem(self.name_of(prefix), "unreadable_file", words)
+
+    def _has_versions(self) -> bool:
+        """True when deleted objects can be looked for; asked once."""
+        with self._asking:
+            if self._is_versioned is None:
+                try:
+                    with self._explained(GET_VERSIONING, ""):
+                        answer = self.client.get_bucket_versioning(Bucket=self.name)
+                    self._is_versioned = answer.get("Status") in {"Enabled", "Suspended"}
+                except DeniedError:
+                    self._do_without(GET_VERSIONING)
+            return bool(self._is_versioned)
+
+    def _do_without(self, action: str) -> None:
+        self._is_versioned = False
+        words = f"{action} is not allowed: deleted log files are not looked for."
+        self.remarks.append(Problem(f"s3://{self.name}", "not_read", words))
+
+    def _explained(self, action: str, prefix: str) -> AbstractContextManager[None]:
+        return explained(action, self.name_of(prefix))
+
+
+def _problem(where: str, error: Exception) -> Problem:
+    code = error_code(error)
+    if code in DENIED:
+        return Problem(where, "no_permission", denial(error, GET, where))
+    if code in {"NoSuchKey", "404"}:
+        return Problem(where, "vanished", "the object was listed but is gone.")
+    if code == "InvalidObjectState":
+        words = "the object is archived (S3 Glacier) and cannot be read until it is restored: aws s3api restore-object."
+        return Problem(where, "unreadable_file", words)
+    return Problem(where, "unreadable_file", f"S3 refuses to give it: {code}: {error_message(error)[:200]}.")

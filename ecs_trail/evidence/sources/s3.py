@@ -1,0 +1,341 @@
+"""Trail log files, or any files, in an S3 bucket: found by computed prefixes, read by threads, scanned in flight.
+
+A bucket is never walked where a trail's layout is found: accounts and Regions come from delimiter listings, day folders
+are computed (`layout`). Calls and errors: *Amazon S3 API Reference*; prices: *Amazon S3 pricing*, S3 Standard in
+us-east-1; both read on 2026-11-24.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import chain
+from typing import Any, Final, TypeVar
+
+from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.compression import EXPANSION_LIMIT
+from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.sources import layout
+from ecs_trail.evidence.sources.aws import DeniedError, make_client
+from ecs_trail.evidence.sources.base import Fetched, ScanPlan
+from ecs_trail.evidence.sources.bucket import Bucket, Listed
+from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
+from ecs_trail.selection import Selection
+from ecs_trail.times import Window
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+_READERS: Final = 16
+_LISTERS: Final = 8
+#: Bytes of objects that may be under way or waiting at once.
+_BYTES_AHEAD: Final = 64 << 20
+#: Folders looked into for `AWSLogs/` where it is not at the prefix itself.
+_PROBED: Final = 50
+_LIST_PRICE: Final = 0.005 / 1000
+_GET_PRICE: Final = 0.0004 / 1000
+_KEYS_A_LIST: Final = 1000
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/.-]+")
+
+
+class S3Source:
+    """`s3://BUCKET/PREFIX`: a trail's bucket in any layout, or any files below a prefix."""
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        requester_pays: bool = False,
+        client: Callable[[], Any] | None = None,
+        readers: int = _READERS,
+    ) -> None:
+        """`requester_pays`: agree to pay for a bucket of somebody else. `client` makes an S3 client."""
+        if _NAME.fullmatch(bucket) is None:
+            raise UsageError(f"'{bucket}' is no bucket name.", hint="for example s3://my-trail-bucket/AWSLogs/.")
+        self.bucket = bucket
+        self.prefix = prefix.strip("/")
+        self.requester_pays = requester_pays
+        self._client = client or (lambda: make_client("s3", connections=readers + _LISTERS))
+        self._readers = readers
+
+    @property
+    def name(self) -> str:
+        """The source as the user wrote it."""
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def plan(self, selection: Selection) -> ScanPlan:
+        """Which folders are listed and read. The number of accounts and Regions is known only after a look."""
+        spot = layout.locate(self.prefix)
+        if spot.is_plain:
+            reads: tuple[str, ...] = (f"every object below {self.name}",)
+            return ScanPlan(self.name, selection, reads, bill="one LIST for every 1,000 objects, one GET each")
+        return ScanPlan(
+            source=self.name,
+            selection=selection,
+            reads=(
+                f"LIST of the folders below {self.name}: organizations, accounts, Regions",
+                f"accounts: {_facet(selection, 'accounts')}; Regions: {_facet(selection, 'regions')}",
+                f"LIST and GET, for each account and Region: {_days(selection.window)}",
+                "no trail layout there: every object below",
+            ),
+            widened=(
+                f"{layout.PAD_DAYS} day folder after the window, as files come late, and the hour before it",
+                "us-east-1 for IAM and Organizations, whatever Regions are asked for",
+            ),
+            trimmed=("sessions, names, errors and exact times: a file must be read to know what it holds",),
+            bill=_bill(selection),
+        )
+
+    def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:
+        """The objects, read ahead by threads, in the order of their keys within a folder.
+
+        What is denied, archived or deleted comes as a problem. Raises `AccessError` where nothing may be listed or
+        read, and `UsageError` for a bucket that is not there or a prefix with nothing below.
+        """
+        bucket = Bucket(self._client(), self.bucket, requester_pays=self.requester_pays)
+        with ThreadPoolExecutor(_LISTERS) as listers, ThreadPoolExecutor(self._readers) as readers:
+            try:
+                yield from self._fetch(bucket, plan.selection, listers, readers)
+            finally:
+                for pool in (listers, readers):
+                    pool.shutdown(wait=False, cancel_futures=True)
+
+    def _fetch(
+        self, bucket: Bucket, selection: Selection, listers: ThreadPoolExecutor, readers: ThreadPoolExecutor
+    ) -> Iterator[Fetched]:
+        survey = _Survey(bucket, selection, listers)
+        places = survey.places(self.prefix)
+        for remark in survey.remarks:
+            yield Fetched(remark.source, problem=remark)
+        tally = _Tally()
+        listing = _plain(bucket, self.prefix) if places is None else survey.listings(places)
+        found = tally.seen(listing)
+        for fetched in _ahead(readers, bucket.read, found):
+            tally.count(fetched)
+            yield Fetched(
+                fetched.source, data=fetched.data, problem=fetched.problem, expected=max(tally.expected, tally.done)
+            )
+        for remark in bucket.remarks:
+            yield Fetched(remark.source, problem=remark)
+        tally.conclude(self.name, is_plain=places is None)
+
+
+def parse_location(text: str) -> S3Source:
+    """The source named by `BUCKET/PREFIX`, with `?requester-pays` where the reader pays."""
+    cleaned, _, option = text.partition("?")
+    if option not in {"", "requester-pays"}:
+        raise UsageError(f"'?{option}' is no option of s3://.", hint="?requester-pays is the only one.")
+    bucket, _, prefix = cleaned.partition("/")
+    return S3Source(bucket, prefix, requester_pays=bool(option))
+
+
+class _Survey:
+    """Finds accounts and Regions by delimiter listing, then lists the computed folders."""
+
+    def __init__(self, bucket: Bucket, selection: Selection, pool: ThreadPoolExecutor) -> None:
+        self.bucket = bucket
+        self.selection = selection
+        self.pool = pool
+        self.remarks: list[Problem] = []
+
+    def places(self, prefix: str) -> list[Place] | None:
+        """The account and Region folders that can hold something of the selection; None without a trail layout."""
+        spot = layout.locate(prefix)
+        if spot.is_plain:
+            return None
+        roots = [spot] if spot.root is not None else [Spot(root) for root in self._roots(_folder(prefix))]
+        if not roots:
+            return None
+        accounts = [account for root in roots for account in self._accounts(root)]
+        return sorted(set(chain.from_iterable(self.pool.map(self._regions, accounts))))
+
+    def listings(self, places: list[Place]) -> Iterator["_Listing"]:
+        """The contents of the computed folders, listed ahead."""
+        spans = [(place, span) for place in places if (span := self._span(place)) is not None]
+        todo = [part for parts in self.pool.map(self._parts, spans) for part in parts]
+        for done, (stretch, listed) in enumerate(
+            zip(todo, _in_order(self.pool, self._list, todo, ahead=2 * _LISTERS), strict=True), 1
+        ):
+            yield _Listing(listed, stretch.prefix, share=done / len(todo))
+
+    def _list(self, stretch: Stretch) -> list[Listed | Problem]:
+        try:
+            return list(self.bucket.objects(stretch.prefix, after=stretch.after, until=stretch.until))
+        except DeniedError as error:
+            where = self.bucket.name_of(stretch.prefix)
+            return [Problem(where, "no_permission", error.message)]
+
+    def _parts(self, wanted: tuple[Place, Window]) -> list[Stretch]:
+        place, window = wanted
+        if window.start is not None and window.end is not None:
+            return layout.stretches(place, window)
+        years = [year for year in self.bucket.folders(place.prefix) if layout.year_holds(year, window)]
+        months = [(year, month) for year in years for month in self.bucket.folders(f"{place.prefix}{year}/")]
+        found = (layout.month_stretch(place, year, month, window) for year, month in months)
+        return [one for one in found if one is not None]
+
+    def _span(self, place: Place) -> Window | None:
+        return layout.wanted(self.selection, place.account, place.region)
+
+    def _roots(self, prefix: str) -> list[str]:
+        """Every `AWSLogs/` at or a little below a prefix above it."""
+        names = self.bucket.folders(prefix)
+        level = {prefix: names}
+        if layout.ROOT not in names:
+            near = [f"{prefix}{name}/" for name in (layout.organizations_of(names) or names[:_PROBED])]
+            level = dict(zip(near, self.pool.map(self.bucket.folders, near), strict=True))
+        else:  # Control Tower beside a trail of the account's own
+            near = [f"{prefix}{name}/" for name in layout.organizations_of(names)]
+            level |= dict(zip(near, self.pool.map(self.bucket.folders, near), strict=True))
+        roots = [f"{above}{layout.ROOT}/" for above, inside in level.items() if layout.ROOT in inside]
+        beside = [name for name in names if not any(root.startswith(f"{prefix}{name}/") for root in roots)]
+        if roots and beside:
+            shown = ", ".join(beside[:3]) + (", …" if len(beside) > 3 else "")
+            words = f"beside the trail's logs, not read: {shown}; give such a folder as a source of its own."
+            self.remarks.append(Problem(self.bucket.name_of(prefix), "not_read", words))
+        return roots
+
+    def _accounts(self, root: Spot) -> list[Spot]:
+        if root.account is not None:
+            return [root]
+        above = f"{root.root}{root.organization}/" if root.organization else f"{root.root}"
+        names = self.bucket.folders(above)
+        found = [Spot(root.root, root.organization, account) for account in layout.accounts_of(names)]
+        if root.organization is None:
+            for organization in layout.organizations_of(names):
+                found += self._accounts(Spot(root.root, organization))
+        asked = {clause.accounts for clause in self.selection.clauses}
+        return [one for one in found if any(accounts is None or one.account in accounts for accounts in asked)]
+
+    def _regions(self, spot: Spot) -> list[Place]:
+        logs = f"{spot.account_prefix}{layout.LOGS}/"
+        regions = [spot.region] if spot.region else self.bucket.folders(logs)
+        return [Place(f"{logs}{region}/", spot.account or "", region) for region in regions]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What one folder holds; `share` is the part of all folders that is listed by then."""
+
+    found: list[Listed | Problem]
+    prefix: str
+    share: float
+
+
+class _Tally:
+    """Counts what was listed and read, to say how much is expected and when nothing at all was allowed."""
+
+    def __init__(self) -> None:
+        self.listed = self.done = self.denied = self.expected = 0
+        self.first_denial: Problem | None = None
+
+    def seen(self, listings: Iterable[_Listing]) -> Iterator[Listed | Problem]:
+        """The objects of the listings, counted."""
+        for listing in listings:
+            self.listed += len(listing.found)
+            self.expected = round(self.listed / listing.share) if listing.share else self.listed
+            yield from listing.found
+
+    def count(self, fetched: Fetched) -> None:
+        """One object more is read or failed."""
+        self.done += 1
+        if fetched.problem is not None and fetched.problem.kind == "no_permission":
+            self.denied += 1
+            self.first_denial = self.first_denial or fetched.problem
+
+    def conclude(self, name: str, *, is_plain: bool) -> None:
+        """Raise where nothing was there, or all of it was refused."""
+        if self.first_denial is not None and self.denied == self.done:
+            raise AccessError(
+                f"access denied to all of {name}: {self.first_denial.detail}",
+                hint="ecs-trail permissions prints the policy this tool needs.",
+            )
+        if is_plain and not self.listed:
+            raise UsageError(f"there is nothing at {name}.", hint="aws s3 ls shows what a bucket holds.")
+
+
+def _plain(bucket: Bucket, prefix: str) -> Iterator[_Listing]:
+    """Everything below a prefix, or the one object of that name, page by page."""
+    folder = _folder(prefix)
+    batch: list[Listed | Problem] = []
+    for one in bucket.objects(prefix):
+        if isinstance(one, Problem) or not prefix or one.key == prefix or one.key.startswith(folder):
+            batch.append(one)
+        if len(batch) >= _KEYS_A_LIST:
+            yield _Listing(batch, prefix, share=0.0)
+            batch = []
+    yield _Listing(batch, prefix, share=1.0)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, read: Callable[[Listed], Fetched], found: Iterable[Listed | Problem]
+) -> Iterator[Fetched]:
+    """Objects read ahead by the pool, in order, with a bound on the bytes that wait."""
+    waiting: deque[tuple[int, Future[Fetched] | Fetched]] = deque()
+    held = 0
+    for one in found:
+        size = 0 if isinstance(one, Problem) else min(one.size, EXPANSION_LIMIT)
+        while waiting and (held + size > _BYTES_AHEAD or len(waiting) >= 4 * _READERS):
+            cost, first = waiting.popleft()
+            held -= cost
+            yield first if isinstance(first, Fetched) else first.result()
+        waiting.append((size, Fetched(one.source, problem=one) if isinstance(one, Problem) else pool.submit(read, one)))
+        held += size
+    while waiting:
+        _, first = waiting.popleft()
+        yield first if isinstance(first, Fetched) else first.result()
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Given], Made], given: Iterable[Given], *, ahead: int
+) -> Iterator[Made]:
+    """`function` over what is given, a few ahead, in order."""
+    waiting: deque[Future[Made]] = deque()
+    for one in given:
+        waiting.append(pool.submit(function, one))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _folder(prefix: str) -> str:
+    return f"{prefix}/" if prefix else ""
+
+
+def _facet(selection: Selection, name: str) -> str:
+    asked = [getattr(clause, name) for clause in selection.clauses]
+    return "all" if not asked or None in asked else ", ".join(sorted(frozenset().union(*asked)))
+
+
+def _days(window: Window) -> str:
+    first, last = layout.days_of(window)
+    return f"YYYY/MM/DD from {first or 'the first'} to {last or 'the last'}"
+
+
+def _bill(selection: Selection) -> str:
+    first, last = layout.days_of(selection.window)
+    if first is None or last is None:
+        return (
+            "a window open on one side: one LIST for each 1,000 objects, one GET each; for each account and Region "
+            f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * _GET_PRICE:.4f}) a day"
+        )
+    days = (last - first) // timedelta(days=1) + 1
+    place = Place("", "", "")
+    lists = len(layout.stretches(place, selection.window))
+    objects = days * layout.FILES_A_DAY
+    price = lists * _LIST_PRICE + objects * _GET_PRICE
+    words = f"{lists} LIST and at most about {objects:,} GET requests (${price:.4f})"
+    accounts, regions = _count(selection, "accounts"), _count(selection, "regions")
+    total = (
+        f"; {accounts * regions} of them: at most about ${price * accounts * regions:.4f}" if accounts * regions else ""
+    )
+    return f"for each account and Region {words}{total}; and a few LIST to find them; without data transfer"
+
+
+def _count(selection: Selection, name: str) -> int:
+    asked = [getattr(clause, name) for clause in selection.clauses]
+    return 0 if not asked or None in asked else len(frozenset().union(*asked))
