@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
+from ecs_trail.analysis.conduct.trails import logging_gaps
 from ecs_trail.analysis.findings.explain import explain_task
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
@@ -230,6 +232,7 @@ class Case:
             "losses": self.losses,
             "tag_needs": tables.tag_needs(self.history),
             "key_outages": self.key_outages,
+            "logging_gaps": self.logging_gaps,
         }
         return links(frames, as_of=self.as_of, stuck_after=self.stuck_after, grace=self.grace)
 
@@ -259,6 +262,21 @@ class Case:
     def pass_role_denials(self) -> pd.DataFrame:
         """Launches refused because the caller may not pass the role."""
         return pass_role_denials(self._events)
+
+    @cached_property
+    def impersonations(self) -> pd.DataFrame:
+        """Sessions under an ECS session name that ECS did not hold."""
+        return impersonations(self._events, self.role_uses, only_known=self.focus.role is not None)
+
+    @cached_property
+    def secret_reads(self) -> pd.DataFrame:
+        """Service Connect secrets read by others than ECS."""
+        return secret_reads(self._events)
+
+    @cached_property
+    def logging_gaps(self) -> pd.DataFrame:
+        """Spans in which a trail recorded less than it could."""
+        return logging_gaps(self._events)
 
     @cached_property
     def findings(self) -> pd.DataFrame:
@@ -325,7 +343,7 @@ class Case:
             "tls",
             "pass_role_denials",
         )
-        more = ("contradictions", "outside_changes", "volume_calls")
+        more = ("contradictions", "outside_changes", "volume_calls", "impersonations", "secret_reads", "logging_gaps")
         frames = {name: getattr(self, name) for name in (*names, *more)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 

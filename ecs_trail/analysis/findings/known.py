@@ -63,6 +63,9 @@ class Known:
     key_changes: Mapping[str, Row]
     calls: Mapping[str, Row]
     contradictions: Mapping[str, Row]
+    impersonations: Sequence[Row]
+    secret_reads: Sequence[Row]
+    logging_gaps: Sequence[Row]
     gone_policies: Mapping[str, str | None]
     as_of: datetime
 
@@ -90,6 +93,9 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
         calls={row["event_id"]: row for row in rows(_tag_writes(frames["volume_calls"]))},
         contradictions={row["event_id"]: row for row in rows(frames["contradictions"])},
+        impersonations=rows(frames["impersonations"]),
+        secret_reads=rows(frames["secret_reads"]),
+        logging_gaps=rows(frames["logging_gaps"]),
         gone_policies={row["policy_arn"]: row["document"] for row in rows(frames["deleted_policies"])},
         as_of=as_of,
     )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from ecs_trail.analysis.findings.conduct import blind_spots, impersonated, secrets_read
 from ecs_trail.analysis.findings.impact import at_risk, provisioning, stuck
 from ecs_trail.analysis.findings.known import FINDINGS, RESOLVED, Known, known_from
 from ecs_trail.analysis.findings.others import leaked, pass_role, tls_blocked
@@ -20,6 +21,9 @@ _MAKERS: Final[Iterable[Callable[[Known], Iterator[Row]]]] = (
     leaked,
     tls_blocked,
     pass_role,
+    impersonated,
+    secrets_read,
+    blind_spots,
 )
 _SEVERITIES: Final = {one: at for at, one in enumerate(Severity)}
 _KINDS: Final = {one: at for at, one in enumerate(FindingKind)}

@@ -59,7 +59,8 @@ def links(
 ) -> pd.DataFrame:
     """Judge every task, as `TASKS`, by ARN.
 
-    `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs` and `key_outages`; `as_of` is UTC.
+    `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs`, `key_outages` and `logging_gaps`;
+    `as_of` is UTC.
     """
     volumes, calls = _grouped(frames["volumes"]), _grouped(_telling(frames["volume_calls"]))
     losses: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
@@ -70,11 +71,12 @@ def links(
     for need in rows(frames["tag_needs"]):
         needs[role_key(need["role_arn"])].append(need)
     keys = rows(frames["key_outages"])
+    gaps = [gap for gap in rows(frames["logging_gaps"]) if gap["blind"]]
     judged = []
     for life in rows(frames["task_lives"]):
         arn, role = life["task_arn"], role_key(life["role_arn"])
         case = Case(life, volumes[arn], calls[arn], losses[role], needs[role], as_of, stuck_after, grace)
-        judged.append(_judge(case, keys))
+        judged.append(_unseen(_judge(case, keys), case, gaps))
     return TASKS.frame(judged)
 
 
@@ -147,6 +149,28 @@ def _judge(case: Case, keys: Sequence[Row]) -> Row:
     else:
         row["state"], row["confidence"] = TaskState.UNKNOWN, Confidence.POSSIBLE
     return row
+
+
+def _unseen(row: Row, case: Case, gaps: Sequence[Row]) -> Row:
+    """Silence says nothing where the trail did not record: the cleanup may have come and gone unseen.
+
+    A gap matters when it begins before the silence was long enough to count and does not end before the block.
+    """
+    since = row["blocked_since"]
+    silent = row["state"] == TaskState.STUCK and Basis.SILENCE in row["basis"] and not row["denied_event_ids"]
+    if not silent or since is None or row["saved_status"] is not None or {Basis.DENIED_CALLS} & set(row["basis"]):
+        return row
+    blind = any(
+        gap["account"] == case.life["account"]
+        and gap["region"] in {None, case.life["region"]}
+        and gap["start"] <= since + case.stuck_after
+        and (gap["end"] is None or gap["end"] > since)
+        for gap in gaps
+    )
+    if not blind:
+        return row
+    unsaid: Row = {"blocked_since": None, "outage_id": None, "cause_event_ids": [], "basis": []}
+    return row | unsaid | {"state": TaskState.UNKNOWN, "confidence": Confidence.POSSIBLE}
 
 
 def _running(case: Case) -> Row:
