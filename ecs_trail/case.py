@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from ecs_trail.analysis.conduct.actors import actors
 from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
 from ecs_trail.analysis.conduct.trails import logging_gaps
 from ecs_trail.analysis.findings.explain import explain_task
@@ -264,6 +265,11 @@ class Case:
         return pass_role_denials(self._events)
 
     @cached_property
+    def actors(self) -> pd.DataFrame:
+        """Who wrote to the roles: through what, from where, and who stood behind the session."""
+        return actors(self._events, self.role_changes)
+
+    @cached_property
     def impersonations(self) -> pd.DataFrame:
         """Sessions under an ECS session name that ECS did not hold."""
         return impersonations(self._events, self.role_uses, only_known=self.focus.role is not None)
@@ -332,19 +338,10 @@ class Case:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _frames(self) -> dict[str, pd.DataFrame]:
-        names = (
-            "roles",
-            "changes",
-            "role_changes",
-            "role_states",
-            "outages",
-            "tasks",
-            "volumes",
-            "tls",
-            "pass_role_denials",
-        )
-        more = ("contradictions", "outside_changes", "volume_calls", "impersonations", "secret_reads", "logging_gaps")
-        frames = {name: getattr(self, name) for name in (*names, *more)}
+        names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
+        more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls")
+        conduct = ("impersonations", "secret_reads", "logging_gaps")
+        frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 
     def _evidence(self) -> dict[str, Any]:
