@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stories.answer import Answer
-from stories.documents import TRUSTS_ECS, Document
+from story_answer import Answer
+from story_documents import TRUSTS_ECS, Document
 
 import ecs_trail
 

@@ -1,9 +1,13 @@
-"""One fixture: an empty story."""
+"""One fixture: an empty story. The helpers of the stories stand beside them."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from stories.builder import Story
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from builder import Story
 
 
 @pytest.fixture

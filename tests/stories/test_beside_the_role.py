@@ -1,8 +1,8 @@
 """Causes that are no change of the role: organization policies, reserved tags, keys, and the moment of judgement."""
 
 import pytest
-from stories.builder import KEY_REVOKED, OTHER_ACCOUNT, RCP_DENY, SCP_DENY, SCP_NO_ALLOW, Story
-from stories.documents import allowing, deny, document, trusts
+from builder import KEY_REVOKED, OTHER_ACCOUNT, RCP_DENY, SCP_DENY, SCP_NO_ALLOW, Story
+from story_documents import allowing, deny, document, trusts
 
 ACCOUNT = "111122223333"
 UNIT = "ou-abcd-11112222"

@@ -1,7 +1,7 @@
 """Corners where a quick engine is wrong: shared policies, one volume's resource, unknown conditions, quick swaps."""
 
-from stories.builder import Story
-from stories.documents import EVERYTHING_FOR_VOLUMES, VOLUME_ACTIONS, allow, allowing, deny, document, without
+from builder import Story
+from story_documents import EVERYTHING_FOR_VOLUMES, VOLUME_ACTIONS, allow, allowing, deny, document, without
 
 
 def test_one_customer_policy_on_two_roles(story: Story) -> None:
@@ -23,7 +23,10 @@ def test_one_customer_policy_on_two_roles(story: Story) -> None:
 
 
 def test_allow_narrowed_to_the_volume_of_another_task(story: Story) -> None:
-    """'at_risk and causes are judged per task': the resource of the statement decides."""
+    """'at_risk and causes are judged per task': the resource of the statement decides.
+
+    READING: the contract names Region, cluster and tag; a volume's own ARN is judged per task in the same way.
+    """
     story.inline_role(EVERYTHING_FOR_VOLUMES).running("a", "b")
     volume = f"arn:aws:ec2:eu-west-1:111122223333:volume/{story.volume('b')}"
     rest = [action for action in VOLUME_ACTIONS if action != "ec2:DeleteVolume"]

@@ -1,8 +1,8 @@
 """Evidence that begins after the role was made: what a removal tells, and what saved IAM states add."""
 
 import pytest
-from stories.builder import MANAGED, Story
-from stories.documents import EVERYTHING_FOR_VOLUMES, TEARDOWN, TRUSTS_ECS, allowing, document, trusts, without
+from builder import MANAGED, Story
+from story_documents import EVERYTHING_FOR_VOLUMES, TEARDOWN, TRUSTS_ECS, allowing, document, trusts, without
 
 LATTICE = "AmazonECSInfrastructureRolePolicyForVpcLattice"
 
@@ -78,7 +78,11 @@ def test_detach_of_an_aws_managed_policy_for_another_purpose(story: Story) -> No
 
 
 def test_success_beyond_the_grace_contradicts_the_loss(story: Story) -> None:
-    """'and no success beyond the grace contradicts it': another grant was there, the later denial has another cause."""
+    """'and no success beyond the grace contradicts it': another grant was there, the later denial has another cause.
+
+    READING: an outage row of `possible` for an action never tried again (ec2:DescribeVolumes) may stand, but it
+    does not explain the denial of ec2:DetachVolume, which worked half an hour after the detach.
+    """
     story.running("a", "b")
     story.detach("10:00", id="detach-1")
     story.stop("10:30", "a")

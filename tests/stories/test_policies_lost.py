@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from stories.builder import Story
-from stories.documents import (
+from builder import Story
+from story_documents import (
     EVERYTHING_FOR_VOLUMES,
     TEARDOWN,
     VOLUME_ACTIONS,

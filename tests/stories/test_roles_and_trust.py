@@ -1,8 +1,8 @@
 """Roles deleted and made again, trust taken away: what ECS can no longer assume."""
 
 import pytest
-from stories.builder import OTHER_ACCOUNT, Story
-from stories.documents import (
+from builder import OTHER_ACCOUNT, Story
+from story_documents import (
     ECS,
     EVERYTHING_FOR_VOLUMES,
     TEARDOWN,

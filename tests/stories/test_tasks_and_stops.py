@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from stories.builder import INCORRECT_STATE, NOT_FOUND, THROTTLED, VOLUME_IN_USE, Story
-from stories.documents import (
+from builder import INCORRECT_STATE, NOT_FOUND, THROTTLED, VOLUME_IN_USE, Story
+from story_documents import (
     EVERYTHING_FOR_VOLUMES,
     TRUSTS_ECS,
     allowing,

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stories.builder import Story
+    from builder import Story
 
 Row = dict[str, Any]
 RANK = {"possible": 0, "likely": 1, "certain": 2}
@@ -139,6 +139,6 @@ class Answer:
 
 
 def _moment(at: str | None) -> str | None:
-    from stories.builder import moment  # noqa: PLC0415 - the builder needs this module
+    from builder import moment  # noqa: PLC0415 - the builder needs this module
 
     return None if at is None else moment(at)
