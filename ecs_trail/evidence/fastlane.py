@@ -5,6 +5,7 @@ no selection asks for is the cheapest thing a JSON decoder can do), and only rec
 with anything unusual in it is not taken: the full road reads it, with the same result.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
@@ -54,6 +55,8 @@ _GLANCE_LIST: Final = msgspec.json.Decoder(list[_Glance])
 _SLICE_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _GLANCE: Final = msgspec.json.Decoder(_Glance)
 _SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
+#: Text decoded at a time where lines allow it; more than any trail file has.
+_PIECE: Final = 8 << 20
 _NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _OTHER_CATEGORIES: Final = frozenset({"Insight", "Aggregated"})
 _OTHER_TYPES: Final = frozenset({"AwsCloudTrailInsight", "AwsAggregatedEvent"})
@@ -61,7 +64,42 @@ _OTHER_TYPES: Final = frozenset({"AwsCloudTrailInsight", "AwsAggregatedEvent"})
 
 def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
     """Read a part into `reading` when it is plain CloudTrail; False, with `reading` untouched, when it is not."""
-    glances = _glances(text) if _is_unicode(text) else None
+    if not _is_unicode(text):
+        return False
+    kept = Reading(source)
+    for piece in _pieces(text):
+        if not _scan_piece(piece, probe, kept):
+            return False
+    reading.absorb(kept)
+    return True
+
+
+def _pieces(text: bytes) -> Iterator[bytes | memoryview]:
+    """The text itself; large texts of JSON lines in pieces that end with a line, which keeps their glances few."""
+    if len(text) <= _PIECE or not text.startswith(b"{") or not _is_lines(text):
+        yield text
+        return
+    view = memoryview(text)
+    start = 0
+    while start < len(text):
+        end = len(text) if start + _PIECE >= len(text) else text.rfind(b"\n", start, start + _PIECE) + 1
+        if end <= start:  # one line longer than a piece
+            end = text.find(b"\n", start) + 1 or len(text)
+        yield view[start:end]
+        start = end
+
+
+def _is_lines(text: bytes) -> bool:
+    """True when the first line is a record of its own; pieces that are cut wrongly do not decode."""
+    first = text[: text.find(b"\n", 0, _PIECE) + 1]
+    try:
+        return bool(first) and bool(_GLANCE.decode(first))
+    except _NOT_PLAIN:
+        return False
+
+
+def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> bool:
+    glances = _glances(text)
     if not glances:
         return False
     found: list[int] = []
@@ -89,7 +127,9 @@ def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
                 found.append(number)
     for where, ends in bounds.items():
         spans[where].first, spans[where].last = ends
-    return _keep(text, source, found, reading) and _count(reading, len(glances), spans)
+    records = len(glances)
+    del glances, glance  # their space serves the rows
+    return _keep(text, found, reading) and _count(reading, records, spans)
 
 
 def _is_unicode(text: bytes) -> bool:
@@ -103,21 +143,22 @@ def _is_unicode(text: bytes) -> bool:
     return True
 
 
-def _glances(text: bytes) -> list[_Glance] | None:
+def _glances(text: bytes | memoryview) -> list[_Glance] | None:
+    first = bytes(text[:1])
     try:
-        if text.startswith(b"{"):
+        if first == b"{":
             return _GLANCES.decode(text).Records
-        return _GLANCE_LIST.decode(text) if text.startswith(b"[") else None
+        return _GLANCE_LIST.decode(text) if first == b"[" else None
     except _NOT_PLAIN:
         pass
     try:
-        return _GLANCE.decode_lines(text) if text.startswith(b"{") else None
+        return _GLANCE.decode_lines(text) if first == b"{" else None
     except _NOT_PLAIN:
         return None
 
 
-def _slices(text: bytes) -> list[msgspec.Raw]:
-    if text.startswith(b"["):
+def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
+    if bytes(text[:1]) == b"[":
         return _SLICE_LIST.decode(text)
     try:
         return _SLICES.decode(text).Records
@@ -158,17 +199,18 @@ def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance, moment: datetime)
     return any(clause.admits(seen) for clause in clauses)
 
 
-def _keep(text: bytes, source: str, found: list[int], reading: Reading) -> bool:
-    """Make rows of the records found. All or nothing: the full road is to find `reading` as it was."""
+def _keep(text: bytes | memoryview, found: list[int], reading: Reading) -> bool:
+    """Make rows of the records found; False when one of them is no plain record after all."""
     if not found:
         return True
     slices = _slices(text)
+    before = reading.records_read
     try:
-        rows = [row_of(bytes(slices[number]), source, number) for number in found]
+        for number in found:
+            row = row_of(bytes(slices[number]), reading.source, before + number)
+            reading.keep(row, is_rebuilt=False)
     except RejectedError:
         return False
-    reading.rows.extend(rows)
-    reading.rebuilt.extend([False] * len(rows))
     return True
 
 

@@ -6,10 +6,14 @@ Nothing here imports Arrow or pandas, so that worker processes start quickly.
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ecs_trail.vocabulary import PARTIAL_PROBLEMS
+
+#: Rows held as plain Python values at a time; a few thousand make a table as well as many would.
+PACK_AFTER: Final = 4096
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -113,7 +117,8 @@ class Reading:
     """What reading one file gave.
 
     `left_out` is the kind when the whole file was left out; `failed` means that nothing could be read.
-    `rows` are tuples in the order of `schema.EVENT_COLUMNS`; `rebuilt` holds one flag a row (see `Found`).
+    `rows` are tuples in the order of `schema.EVENT_COLUMNS`; `rebuilt` holds one flag a row (see `Found`). A file with
+    very many gives most of them as `packed` tables (`packing.pack`) instead.
     """
 
     source: str
@@ -123,11 +128,29 @@ class Reading:
     records_rejected: int = 0
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rebuilt: list[bool] = field(default_factory=list)
+    packed: list[Any] = field(default_factory=list)
     task_texts: list[TaskText] = field(default_factory=list)
     items_left_out: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     spans: Spans = field(default_factory=dict)
     newest_stamp: datetime | None = None
+
+    def keep(self, row: tuple[Any, ...], *, is_rebuilt: bool) -> None:
+        """Take one row; pack what is there when it has become much."""
+        self.rows.append(row)
+        self.rebuilt.append(is_rebuilt)
+        if len(self.rows) >= PACK_AFTER:
+            # a worker loads Arrow only when it meets a file that needs it
+            self.packed.append(import_module("ecs_trail.evidence.packing").pack(self.rows, self.rebuilt))
+            self.rows, self.rebuilt = [], []
+
+    def absorb(self, other: "Reading") -> None:
+        """Take over the records and spans of another reading of the same source."""
+        self.records_read += other.records_read
+        self.packed.extend(other.packed)
+        for row, is_rebuilt in zip(other.rows, other.rebuilt, strict=True):
+            self.keep(row, is_rebuilt=is_rebuilt)
+        merge_spans(self.spans, other.spans)
 
 
 @dataclass(slots=True)

@@ -4,67 +4,120 @@ from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.records import canonical
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
+from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.packing import REBUILT, gather, plain
+from ecs_trail.evidence.records import canonical
+from ecs_trail.schema import EVENT_SCHEMA
 
 _KEYS: Final = ("event_id", "account_id", "event_time", "event_source", "event_name", "source", "position")
+#: The order of rows; `rank` is the causal rank within a second.
+_ORDER: Final = ("event_time", "rank", "event_id", "account_id", "source", "position")
 #: Rank of an event that is no change of a role or organization (`vocabulary`: grants have the same).
 _USUAL_RANK: Final = 1
+_RANKS: Final = {
+    "iam.amazonaws.com": IAM_CHANGE_RANKS,
+    "organizations.amazonaws.com": ORGANIZATION_CHANGE_RANKS,
+}
 #: How many places of a conflict are spelled out.
 _NAMED: Final = 3
 
 Keys = tuple[str, str | None, datetime, str, str, str, int]
 
 
-def merge(table: pa.Table, rebuilt: list[bool]) -> tuple[pa.Table, int, list[Problem]]:
-    """The table with each event once, sorted by (event_time, causal rank, event_id); copies dropped; conflicts.
+def merge(packed: list[pa.Table]) -> tuple[pa.Table, int, list[Problem]]:
+    """Packed tables as one of `EVENT_SCHEMA` with each event once, sorted by (event_time, causal rank, event_id); the
+    number of copies dropped; the conflicts. The list is emptied on the way, so that no column is held twice.
 
     The same event is the same `event_id` in the same `account_id`. Two different records under one id are both kept and
     named (`conflicting_event_id`). Of equal copies the one with the smallest source name is kept; a complete record is
-    kept before one rebuilt from columns (`rebuilt`, one flag a row).
+    kept before one rebuilt from columns.
     """
-    rows: list[Keys] = list(zip(*(table.column(name).to_pylist() for name in _KEYS), strict=True))
-    groups: dict[tuple[str, str | None], list[int]] = {}
-    for index, row in enumerate(rows):
-        groups.setdefault((row[0], row[1]), []).append(index)
-    kept: list[int] = []
-    conflicts: list[Problem] = []
-    for group in groups.values():
-        if len(group) == 1:
-            kept.extend(group)
-            continue
-        chosen = _choose(sorted(group, key=lambda index: (rows[index][5], rows[index][6])), table, rows, rebuilt)
-        kept.extend(chosen)
-        if len(chosen) > 1:
-            conflicts.append(_conflict([rows[index] for index in chosen]))
-    kept.sort(key=lambda index: _order(rows[index]))
-    return table.take(pa.array(kept, type=pa.int64())), len(rows) - len(kept), conflicts
+    if not packed:
+        return EVENT_SCHEMA.empty_table(), 0, []
+    joined = pa.concat_tables(packed)
+    packed.clear()
+    columns = {name: joined.column(name) for name in joined.column_names}
+    del joined
+    keys = pa.table({name: plain(columns[name]) for name in _KEYS}).combine_chunks()
+    dropped, conflicts = _copies(keys, columns)
+    order = _sorted_places(keys)
+    if dropped:
+        order = order.filter(pc.invert(pc.is_in(order, value_set=pa.array(dropped, type=order.type))))
+    del keys
+    # the longest first: what is gathered while most is still there should be what is freed again
+    lengths = {name: columns[name].nbytes for name in EVENT_SCHEMA.names}
+    made = {name: gather(columns, name, order) for name in sorted(lengths, key=lambda name: -lengths[name])}
+    return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA), len(dropped), conflicts
 
 
 def rank_of(event_source: str, event_name: str) -> int:
     """The causal rank of an event within its second (contract, "Order within a second")."""
-    if event_source == "iam.amazonaws.com":
-        return IAM_CHANGE_RANKS.get(event_name, _USUAL_RANK)
-    if event_source == "organizations.amazonaws.com":
-        return ORGANIZATION_CHANGE_RANKS.get(event_name, _USUAL_RANK)
-    return _USUAL_RANK
+    return _RANKS.get(event_source, {}).get(event_name, _USUAL_RANK)
 
 
-def _choose(group: list[int], table: pa.Table, rows: list[Keys], rebuilt: list[bool]) -> list[int]:
-    """One index a distinct record. A rebuilt copy that agrees on time, source and name is a copy of any record."""
-    raw: Any = table.column("raw")
-    distinct: dict[str, int] = {}
-    seen: set[tuple[datetime, str, str]] = set()
-    for index in (index for index in group if not rebuilt[index]):
-        distinct.setdefault(canonical(raw[index].as_py()), index)
-        seen.add(_outline(rows[index]))
+def _sorted_places(keys: pa.Table) -> pa.Array:
+    """The places of the rows in their order; Arrow sorts text by UTF-8 bytes, which is the order of Python's text."""
+    ranks = pa.array([_USUAL_RANK] * keys.num_rows, type=pa.int64())
+    for source, known in _RANKS.items():
+        place = pc.index_in(keys.column("event_name"), value_set=pa.array(list(known)))
+        rank = pc.fill_null(pa.array(list(known.values()), type=pa.int64()).take(place), _USUAL_RANK)
+        ranks = pc.if_else(pc.equal(keys.column("event_source"), source), rank, ranks)
+    keys = keys.append_column("rank", ranks)
+    account = pc.fill_null(keys.column("account_id"), "")
+    keys = keys.set_column(keys.schema.get_field_index("account_id"), "account_id", account)
+    return pc.sort_indices(keys.select(list(_ORDER)), sort_keys=[(name, "ascending") for name in _ORDER])
+
+
+def _copies(keys: pa.Table, columns: dict[str, pa.ChunkedArray]) -> tuple[list[int], list[Problem]]:
+    """The places of copies not kept, and the conflicts. Only rows that share an id are looked at one by one."""
+    counted = keys.group_by(["event_id", "account_id"]).aggregate([([], "count_all")])
+    if counted.num_rows == keys.num_rows:
+        return [], []
+    repeated = counted.filter(pc.field("count_all") > 1).column("event_id").combine_chunks()
+    places = pc.indices_nonzero(pc.is_in(keys.column("event_id"), value_set=repeated))
+    flags = columns[REBUILT].take(places).to_pylist()
+    texts = gather({"raw": columns["raw"]}, "raw", places)
+    candidates = zip(
+        places.to_pylist(), zip(*(keys.column(name).take(places).to_pylist() for name in _KEYS), strict=True), flags,
+        texts, strict=True,
+    )  # fmt: skip
+    groups: dict[tuple[str, str | None], list[_Copy]] = {}
+    for place, row, flag, text in candidates:
+        groups.setdefault((row[0], row[1]), []).append((place, row, flag, text))
+    dropped: list[int] = []
+    conflicts: list[Problem] = []
+    for group in groups.values():
+        group.sort(key=lambda copy: copy[1][5:])
+        chosen = _choose(group) if len(group) > 1 else group
+        kept = {copy[0] for copy in chosen}
+        dropped.extend(copy[0] for copy in group if copy[0] not in kept)
+        if len(chosen) > 1:
+            conflicts.append(_conflict([copy[1] for copy in chosen]))
+    return dropped, conflicts
+
+
+_Copy = tuple[int, Keys, bool, Any]
+
+
+def _choose(group: list[_Copy]) -> list[_Copy]:
+    """One copy a distinct record. A rebuilt copy that agrees on time, source and name is a copy of any record."""
+    whole = [copy for copy in group if not copy[2]]
+    texts = [copy[3].as_py() for copy in whole]
+    distinct: dict[str, _Copy] = {}
+    if len(set(texts)) == 1:  # the usual case: one file delivered twice
+        distinct[texts[0]] = whole[0]
+    else:
+        for copy, text in zip(whole, texts, strict=True):
+            distinct.setdefault(canonical(text), copy)
+    seen = {_outline(copy[1]) for copy in whole}
     chosen = list(distinct.values())
-    for index in (index for index in group if rebuilt[index]):
-        if _outline(rows[index]) not in seen:
-            seen.add(_outline(rows[index]))
-            chosen.append(index)
+    for copy in group:
+        if copy[2] and _outline(copy[1]) not in seen:
+            seen.add(_outline(copy[1]))
+            chosen.append(copy)
     return chosen
 
 
@@ -77,7 +130,3 @@ def _conflict(rows: list[Keys]) -> Problem:
     return Problem(
         rows[0][5], "conflicting_event_id", f"event id {rows[0][0]} stands on {len(rows)} different records: {places}."
     )
-
-
-def _order(row: Keys) -> tuple[datetime, int, str, str, str, int]:
-    return row[2], rank_of(row[3], row[4]), row[0], row[1] or "", row[5], row[6]

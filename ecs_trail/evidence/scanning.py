@@ -4,7 +4,10 @@
 reading (a property test holds that). The selection is applied exactly by `sources.base.scan`, once.
 """
 
+import gc
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -24,6 +27,23 @@ _SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
 def read_unit(unit: Fetched, probe: Probe) -> Reading:
     """The reading of one fetched unit; runs in a worker process as well."""
+    with _collector_paused():
+        return _read(unit, probe)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection while one file is read: it would walk over rows that are all still needed."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _read(unit: Fetched, probe: Probe) -> Reading:
     if unit.problem is not None:
         return failed(unit.problem.source, unit.problem.kind, unit.problem.detail)
     if unit.data is not None:
@@ -110,8 +130,7 @@ def keep(reading: Reading, row: Row, probe: Probe, *, is_rebuilt: bool) -> None:
     span.see_time(seen.moment)
     span.event_sources.add(seen.event_source)
     if admits(probe, seen):
-        reading.rows.append(row)
-        reading.rebuilt.append(is_rebuilt)
+        reading.keep(row, is_rebuilt=is_rebuilt)
 
 
 def rejection(source: str, reasons: list[str]) -> Problem:

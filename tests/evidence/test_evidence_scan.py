@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from evidence_builders import (
     ACCOUNT,
@@ -36,6 +37,7 @@ from hypothesis import strategies as st
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.merging import rank_of
+from ecs_trail.evidence.packing import gather
 from ecs_trail.evidence.records import row_of
 from ecs_trail.evidence.sources.base import scan
 from ecs_trail.evidence.sources.files import FilesSource
@@ -284,3 +286,27 @@ def test_a_large_selection_is_trimmed_in_steps(tmp_path: Path, monkeypatch: pyte
         write(tmp_path, f"{number}.json", [record(number * 3 + n) for n in range(3)])
     evidence: Any = read(tmp_path)
     assert evidence.events.num_rows == 30
+
+
+@pytest.mark.parametrize("shape", ["lines", "records", "lookup items as lines"])
+def test_many_rows_are_packed_on_the_way(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packing, pieces and trimming in small steps change nothing, whatever the road, copies and conflicts included."""
+    made = [*_POOL, record(50, sourceIPAddress="192.0.2.9"), record(50), *some_records()]
+    (tmp_path / "all.json").write_text(EXACT_SHAPES[shape](made))
+    whole = read(tmp_path, default_selection())
+    for name, value in (("ledger.PACK_AFTER", 3), ("fastlane._PIECE", 3000), ("sources.base._TRIM_AFTER", 2)):
+        monkeypatch.setattr(f"ecs_trail.evidence.{name}", value)
+    stepwise = read(tmp_path, default_selection())
+    assert stepwise.events.equals(whole.events)
+    assert stepwise.receipt == whole.receipt
+    assert [problem.kind for problem in whole.receipt.problems] == ["conflicting_event_id"]
+
+
+def test_columns_longer_than_arrows_offsets_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecs_trail.evidence.packing._OFFSET_LIMIT", 40)
+    texts = pa.chunked_array([["a" * 20, None], ["b" * 30, "é" * 9]], type=pa.string())
+    columns = {"raw": texts}
+    taken = gather(columns, "raw", pa.array([3, 0, 1, 2, 0]))
+    assert taken.to_pylist() == ["é" * 9, "a" * 20, None, "b" * 30, "a" * 20]
+    assert taken.num_chunks > 1
+    assert columns == {}

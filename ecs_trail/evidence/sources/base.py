@@ -14,19 +14,19 @@ import pyarrow as pa
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Receipt, Span, TaskText
 from ecs_trail.evidence.merging import merge
+from ecs_trail.evidence.packing import pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import read_unit
 from ecs_trail.evidence.tasks import read_task_states, task_rows
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
-from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
 
 __all__ = ["Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "Source", "Span", "probe_of", "scan"]
 
 Progress = Callable[[int, int], None]
 #: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
-_TRIM_AFTER: Final = 20_000
+_TRIM_AFTER: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def scan(
     for reading in _readings(sources, selection, workers, progress, receipt.problems):
         gatherer.take(reading)
     receipt.problems.extend(problems)
-    events, duplicates, conflicts = merge(*gatherer.finish())
+    events, duplicates, conflicts = merge(gatherer.finish())
     receipt.duplicates = duplicates
     receipt.events_selected = events.num_rows
     receipt.records_not_selected = receipt.records_read - duplicates - events.num_rows
@@ -152,31 +152,23 @@ class _Gatherer:
     def take(self, reading: Reading) -> None:
         self.receipt.add(reading)
         self.task_texts.extend(reading.task_texts)
+        while reading.packed:  # taken out, so that nobody else holds them when they are joined
+            self.tables.append(trim(reading.packed.pop(), self.selection))
         self.rows.extend(reading.rows)
         self.flags.extend(reading.rebuilt)
         if len(self.rows) >= _TRIM_AFTER:
             self._trim()
 
-    def finish(self) -> tuple[pa.Table, list[bool]]:
-        """The selected rows of all readings, and which of them were rebuilt."""
+    def finish(self) -> list[pa.Table]:
+        """The selected rows of all readings, as packed tables; the list is the caller's alone."""
         self._trim()
-        table = pa.concat_tables(self.tables) if self.tables else _table([], [])
-        return table.drop_columns([_REBUILT]), table.column(_REBUILT).to_pylist()
+        tables, self.tables = self.tables, []
+        return tables
 
     def _trim(self) -> None:
         if self.rows:
-            self.tables.append(self.selection.filter(_table(self.rows, self.flags)))
+            self.tables.append(trim(pack(self.rows, self.flags), self.selection))
             self.rows, self.flags = [], []
-
-
-_REBUILT: Final = "is_rebuilt"
-
-
-def _table(rows: list[tuple[Any, ...]], flags: list[bool]) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [() for _ in EVENT_SCHEMA]
-    arrays = [pa.array(values, type=kind.type) for values, kind in zip(columns, EVENT_SCHEMA, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
-    return table.append_column(pa.field(_REBUILT, pa.bool_()), pa.array(flags, type=pa.bool_()))
 
 
 def _readings(
