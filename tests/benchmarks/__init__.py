@@ -1,0 +1,1 @@
+"""Benchmarks: measured by hand, never asserted by a clock in a test."""
