@@ -103,7 +103,8 @@ class Bucket:
                 yield Listed(one["Key"], one["Size"])
 
     def _versions(self, prefix: str, after: str, until: str) -> Iterator[Listed | Problem]:
-        parameters = {"Bucket": self.name, "Prefix": prefix, **({"KeyMarker": after} if after else {}), **self._extra}
+        # No KeyMarker: servers differ on one that is no key, and a skipped key would be a silent gap.
+        parameters = {"Bucket": self.name, "Prefix": prefix, **self._extra}
         pages = iter(self.client.get_paginator("list_object_versions").paginate(**parameters))
         gone: list[str] = []
         while True:
@@ -111,12 +112,11 @@ class Bucket:
                 page = next(pages, None)
             if page is None:
                 break
-            latest = [one for one in page.get("Versions", ()) if one["IsLatest"]]
+            sizes = {one["Key"]: one["Size"] for one in page.get("Versions", ()) if one["IsLatest"]}
             markers = [one["Key"] for one in page.get("DeleteMarkers", ()) if one["IsLatest"]]
-            gone.extend(key for key in markers if not until or key < until)
-            yield from (Listed(one["Key"], one["Size"]) for one in latest if not until or one["Key"] < until)
-            keys = [one["Key"] for one in latest] + markers
-            if until and keys and max(keys) >= until:
+            gone.extend(key for key in markers if key > after and (not until or key < until))
+            yield from (Listed(key, size) for key, size in sizes.items() if key > after and (not until or key < until))
+            if until and any(key >= until for key in (*sizes, *markers)):
                 break
         if gone:
             yield self._hidden(prefix, gone)

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecs_trail.evidence.sources.asking import Question
@@ -47,10 +47,10 @@ class Checkpoint:
 class Estimate:
     """Pages in all, as far as can be said: a query is as far as its oldest event lies in its window."""
 
-    def __init__(self, asked: tuple[Question, ...], taken: Mapping[str, Progress]) -> None:
-        """`taken`: what earlier runs took already."""
+    def __init__(self, asked: tuple[Question, ...], taken: Mapping[str, Progress], now: datetime) -> None:
+        """`taken`: what earlier runs took already; `now` as aware UTC."""
         self._lock = threading.Lock()
-        self._now = datetime.now(UTC)
+        self._now = now
         self._totals = dict.fromkeys((one.key for one in asked), 1.0)
         for key, progress in taken.items():
             if progress.is_done:

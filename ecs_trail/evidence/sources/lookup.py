@@ -62,16 +62,19 @@ class LookupSource:
         checkpoint: Checkpoint | None = None,
         client: ClientMaker | None = None,
         pacer: Callable[[str], Pacer] = shared_pacer,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`volume_ids`: ask for these volumes instead of all volume calls; volume calls on others are then not found.
 
-        `client` makes a CloudTrail client for a Region, `pacer` gives the pacer of a Region.
+        `client` makes a CloudTrail client for a Region, `pacer` gives the pacer of a Region,
+        `now` the time that event history reaches back from.
         """
         self.regions = _checked(regions)
         self.volume_ids = volume_ids
         self.checkpoint = checkpoint or Checkpoint()
         self._client = client or _cloudtrail
         self._pacer = pacer
+        self._now = now
 
     @property
     def name(self) -> str:
@@ -121,7 +124,7 @@ class LookupSource:
         """
         made = plan if isinstance(plan, LookupPlan) else self.plan(plan.selection)
         yield from self._remarks(made)
-        work = _Work(made, self.checkpoint.taken, self._client, self._pacer)
+        work = _Work(made, self.checkpoint.taken, self._client, self._pacer, now=self._now())
         try:
             yield from self._pages(work)
         finally:
@@ -142,7 +145,7 @@ class LookupSource:
             yield Fetched(where, problem=Problem(where, "no_permission", error.message))
 
     def _remarks(self, plan: LookupPlan) -> Iterator[Fetched]:
-        oldest = datetime.now(UTC) - HISTORY
+        oldest = self._now() - HISTORY
         start = plan.selection.window.start
         if start is not None and start < oldest:
             words = f"event history holds 90 days: nothing before {format_time(oldest)} was seen."
@@ -196,11 +199,14 @@ class _Work:
         taken: Mapping[str, Progress],
         client: ClientMaker,
         pacer: Callable[[str], Pacer],
+        *,
+        now: datetime,
     ) -> None:
+        self.now = now
         self.regions = list(dict.fromkeys(one.region for one in plan.questions))
         self.queue: Queue[_Page | _Denied | EcsTrailError | None] = Queue(_WAITING_PAGES * max(len(self.regions), 1))
         self.stopping = threading.Event()
-        self.estimate = Estimate(plan.questions, taken)
+        self.estimate = Estimate(plan.questions, taken, now)
         self._threads = [
             threading.Thread(
                 target=self._run,
@@ -271,7 +277,7 @@ class _RegionReader:
 
     def read(self, question: Question, before: Progress | None) -> None:
         """All pages of a query that are not taken yet, into the queue."""
-        progress = before or Progress(start=_reachable(question.window.start), end=question.window.end)
+        progress = before or Progress(start=_reachable(question.window.start, self.work.now), end=question.window.end)
         restarts = 0
         while not progress.is_done:
             if self.work.stopping.is_set():
@@ -325,9 +331,9 @@ class _RegionReader:
         raise explained from error
 
 
-def _reachable(start: datetime | None) -> datetime | None:
+def _reachable(start: datetime | None, now: datetime) -> datetime | None:
     """The start, where event history reaches it: one that lies before is refused by AWS, and none means everything."""
-    return None if start is None or start <= datetime.now(UTC) - HISTORY + timedelta(minutes=5) else start
+    return None if start is None or start <= now - HISTORY + timedelta(minutes=5) else start
 
 
 def _parameters(question: Question, progress: Progress) -> dict[str, Any]:
