@@ -116,7 +116,9 @@ def block_of(case: Case) -> Block | None:
         return tagged
     mine = [loss for loss in case.losses if loss["phase"] == Phase.TEARDOWN and fits(loss, case.life)]
     mine = [loss for loss in mine if loss["action"] in wanted]
-    silent = [loss for loss in mine if _silent(case, loss, start, resolved, wanted)]
+    # Where refusals are on record, they tell which action was gone; silence speaks of the role alone.
+    mute = [loss for loss in mine if not denied or loss["action"] == ASSUME_ROLE]
+    silent = [loss for loss in mute if _silent(case, loss, start, resolved, wanted)]
     refused_role = _status_says_refused(case)
     if not denied and not silent and not refused_role:
         return None

@@ -169,9 +169,13 @@ def _losses(
     grace: timedelta,
 ) -> list[Loss]:
     found: list[Loss] = []
+    worked = (one.event_time for listed in observed.values() for one in listed if one.allowed)
+    served_since = min(worked, default=None)
     for purpose, where in places.items():
         for action in _actions(purpose):
             for place in where:
                 question = Question(arn, purpose, action, place)
-                found.extend(losses(moments, question, observed.get(action, ()), grace=grace))
+                found.extend(
+                    losses(moments, question, observed.get(action, ()), grace=grace, served_since=served_since)
+                )
     return found

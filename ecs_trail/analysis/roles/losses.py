@@ -99,13 +99,21 @@ class Question:
 
 
 def losses(
-    moments: Sequence[Moment], question: Question, observed: Iterable[Observation] = (), *, grace: timedelta = GRACE
+    moments: Sequence[Moment],
+    question: Question,
+    observed: Iterable[Observation] = (),
+    *,
+    grace: timedelta = GRACE,
+    served_since: datetime | None = None,
 ) -> list[Loss]:
-    """The losses of one action in one place, oldest first. `observed` holds ECS's calls for this action."""
+    """The losses of one action in one place, oldest first.
+
+    `observed` holds ECS's calls for this action; since `served_since` ECS was seen to work with the role at all.
+    """
     spans = _spans(moments, question)
     fitting = (one for one in observed if one.fits(question.place))
     _observe(spans, sorted(fitting, key=lambda one: one.event_time), grace)
-    return _walk(spans, question)
+    return _walk(spans, question, served_since)
 
 
 def moment_at(moments: Sequence[Moment], when: datetime) -> Moment:
@@ -165,17 +173,16 @@ def _speaks_of(span: _Span, one: Observation) -> bool:
     return one.policy_type in {PolicyType.IDENTITY, PolicyType.BOUNDARY}
 
 
-def _walk(spans: list[_Span], question: Question) -> list[Loss]:
+def _walk(spans: list[_Span], question: Question, served_since: datetime | None) -> list[Loss]:
     found: list[Loss] = []
     current: Loss | None = None
     latent: list[Change] = []
-    worked = False
     for before, span in pairwise(spans):
-        worked = worked or bool(before.worked)
         change, start = span.change, span.start
         if change is None or start is None:
             continue
         if current is None:
+            worked = served_since is not None and served_since < start
             certainty = _lost(before, span, question.action, worked=worked)
             if certainty is not None:
                 current = Loss(question.action, question.purpose, question.place, start, [change], certainty)
@@ -218,9 +225,15 @@ def _go_on(current: Loss, before: _Span, span: _Span, latent: list[Change]) -> N
         latent.append(change)
 
 
+def _was_refused(span: _Span) -> bool:
+    """Whether the last calls of a span were refused already: then the next change took nothing that worked."""
+    last = span.worked[-1].event_time if span.worked else None
+    return bool(span.denied) and (last is None or last < span.denied[-1].event_time)
+
+
 def _lost(before: _Span, span: _Span, action: str, *, worked: bool) -> Certainty | None:
     """Whether the step into a span lost the action, and how sure that is."""
-    if not span.takes or before.verdict is Verdict.DENIED:
+    if not span.takes or before.verdict is Verdict.DENIED or _was_refused(before):
         return None
     if span.verdict is Verdict.DENIED:
         if span.observed:

@@ -42,6 +42,7 @@ class Organization:
         self._had_full_access: set[str] = set()
         self._parents: dict[str, str] = {}
         self._homes: set[str] = set()
+        self._moved: set[str] = set()
         seen: set[tuple[str, str]] = set()
         for change in changes:
             if not change.applied:
@@ -76,6 +77,7 @@ class Organization:
                     holders.discard(policy)
             case "MoveAccount":
                 self._parents[target] = change.boundary
+                self._moved.add(target)
             case _:
                 pass
 
@@ -120,8 +122,12 @@ class Organization:
                     rcps.append(parsed)
                 else:
                     scps.append(parsed)
+            if not certain and self._closed(target):
+                opaque.append(f"{FULL_ACCESS} detached from {target}")
             if scps:
                 levels.append(tuple(scps) if self._closed(target) else (*scps, full_access()))
+        if account in self._moved and not self._attached.get(parent):
+            opaque.append(f"policies of {parent}")  # nobody saw what is attached where the account went
         return Limits(tuple(levels), tuple(rcps), tuple(possible), tuple(opaque))
 
     def _closed(self, target: str) -> bool:

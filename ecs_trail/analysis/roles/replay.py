@@ -57,11 +57,25 @@ class CustomerPolicies:
                 if is_default:
                     self._default[arn] = version
 
-    def forget_defaults(self, changes: Sequence[Change]) -> None:
-        """A default seen in a snapshot says nothing of the time before a write that set it."""
+    def look_ahead(self, changes: Sequence[Change], snapshots: Sequence[Snapshot]) -> None:
+        """What later writes tell of the start: first documents never change, and defaults hold until they are set.
+
+        A default in a snapshot says nothing of the time before a write that set it earlier than the snapshot.
+        """
+        captured = {arn: one.captured_at for one in snapshots for arn, *_ in one.documents}
+        touched: set[str] = set()
         for change in changes:
-            if change.applied and (change.set_as_default or change.event_name == "SetDefaultPolicyVersion"):
-                self._default.pop(change.policy_arn, None)
+            if not change.applied or not change.policy_arn or change.event_source != IAM:
+                continue
+            arn = change.policy_arn
+            if change.event_name == "CreatePolicy" and arn not in touched:
+                self._versions[arn].setdefault("v1", change.document)
+                self._default.setdefault(arn, "v1")
+            sets_default = change.set_as_default or change.event_name == "SetDefaultPolicyVersion"
+            if sets_default and arn in captured and change.event_time < captured[arn] and arn not in touched:
+                self._default.pop(arn, None)
+            if change.event_name in IAM_POLICY_WRITES:
+                touched.add(arn)
 
     def apply(self, change: Change) -> None:
         """Take one applied policy write into account."""
@@ -115,7 +129,7 @@ class _Replay:
     def __init__(self, changes: Sequence[Change], roles: Mapping[RoleKey, str], snapshots: Sequence[Snapshot]) -> None:
         self._roles = roles
         self.policies = CustomerPolicies(snapshots)
-        self.policies.forget_defaults(changes)
+        self.policies.look_ahead(changes, snapshots)
         self._organization = Organization([change for change in changes if change.event_source != IAM])
         self._states: dict[RoleKey, RoleState] = {}
         self.moments: dict[RoleKey, list[Moment]] = {}
