@@ -24,10 +24,12 @@ from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.contradictions import contradictions
+from ecs_trail.analysis.roles.guard import Guarded, guard
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
 from ecs_trail.analysis.roles.judged import ROLE_CHANGES, role_changes
 from ecs_trail.analysis.roles.keys import key_outages
 from ecs_trail.analysis.roles.losses import GRACE
+from ecs_trail.analysis.roles.proposals import Proposal
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
@@ -314,6 +316,12 @@ class Case:
         `role` (ARN or name) may be left out where the case has only one.
         """
         return self.history.allowed(self._role(role), action, _moment(at))
+
+    def guard(self, *changes: Proposal | str, role: str | None = None) -> Guarded:
+        """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
+        frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
+        frames["events"] = to_frame(self.evidence.events)
+        return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self._snapshots)
 
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
