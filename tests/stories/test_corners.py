@@ -1,5 +1,6 @@
 """Corners where a quick engine is wrong: shared policies, one volume's resource, unknown conditions, quick swaps."""
 
+import pytest
 from builder import Story
 from story_documents import EVERYTHING_FOR_VOLUMES, VOLUME_ACTIONS, allow, allowing, deny, document, without
 
