@@ -9,6 +9,7 @@ import click
 
 from ecs_trail import __version__
 from ecs_trail.cli.commands import events, investigate, plan, timeline
+from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.errors import EcsTrailError
@@ -60,7 +61,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice, permissions):
+for _command in (investigate, plan, events, timeline, practice, permissions, guard):
     root.add_command(_command)
 
 

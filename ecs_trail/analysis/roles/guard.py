@@ -21,6 +21,7 @@ from ecs_trail.analysis.roles.proposals import Proposal, Writes, proposal
 from ecs_trail.analysis.roles.replay import Material, replay
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
+from ecs_trail.errors import UsageError
 from ecs_trail.event_names import IAM_POLICY_WRITES
 from ecs_trail.frames import Row, rows
 from ecs_trail.times import format_time
@@ -42,7 +43,8 @@ _GONE_SECRETS: Final = frozenset({TlsState.DELETED, TlsState.REMOVED_BY_OTHER})
 class Broken:
     """What ECS could no longer do with the role: a purpose, a phase, the needed actions that go, and who needs them.
 
-    `sure` is false where it is not known what else grants the actions.
+    `sure` is false where it is not known what else grants the actions. `task_arns` are tasks whose volumes could not be
+    cleaned up; a task that runs needs no provisioning, but its service does for the next one: `services`.
     """
 
     purpose: str
@@ -51,6 +53,8 @@ class Broken:
     sure: bool
     task_arns: tuple[str, ...] = ()
     secret_arns: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    depended_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Guarded:
 
     def document(self) -> dict[str, Any]:
         """As plain values for JSON."""
-        names = ("purpose", "phase", "actions", "sure", "task_arns", "secret_arns")
+        names = ("purpose", "phase", "actions", "sure", "task_arns", "secret_arns", "services")
         return {
             "schema": "ecs-trail/guard/1",
             "role_arn": self.role_arn,
@@ -113,18 +117,23 @@ def guard(
     """Make the proposed changes in thought, after everything known at `as_of`, and say what breaks for whom.
 
     `frames` holds `tasks`, `tls` and `role_uses` of the case, and all `events` that were read. A saved state of the
-    role later than `as_of` counts.
+    role later than `as_of` counts. Raises `UsageError` where nothing at all is known of the role.
     """
-    made = [proposal(one) if isinstance(one, str) else one for one in proposals]
     mine = [one for one in snapshots if (one.account, one.role_name) == key]
+    uses = [use for use in rows(frames["role_uses"]) if (use["account"], use["role_name"]) == key]
+    known = any(use["kind"] != "option" for use in uses)
+    if not known and not mine and len(history.moments[key]) == 1:
+        hint = "give evidence in which ECS uses it or IAM makes it, or its saved state (--role-state)."
+        raise UsageError(f"nothing is known of the role '{history.arns[key]}'.", hint=hint)
+    made = [proposal(one) if isinstance(one, str) else one for one in proposals]
     now = max([as_of, *(one.captured_at for one in mine)])
     material = moment_at(history.moments[key], now).material
     writes = Writes(key, material, now + timedelta(seconds=1)).add(made)
+    if not history.purposes[key]:
+        writes.remarks.append("ECS is not seen to use this role, and as far as known it serves no purpose of ECS.")
     ahead = foresee(history, key, [*_contents(frames["events"], writes.changes, now), *writes.changes], now, snapshots)
     spans = outages(history.arns[key], history.purposes[key], ahead.losses)
     broken = [_broken(span, frames, key) for span in spans]
-    uses = [use for use in rows(frames["role_uses"]) if (use["account"], use["role_name"]) == key]
-    known = any(use["kind"] != "option" for use in uses)
     return Guarded(
         role_arn=history.arns[key],
         as_of=now,
@@ -133,7 +142,7 @@ def guard(
         broken=tuple(broken),
         unclear=tuple(sorted({question.action for question in ahead.unclear})),
         already=tuple(sorted({loss.action for loss in history.losses[key] if loss.holds_at(now)})),
-        services=_services(broken, frames),
+        services=tuple(sorted({name for one in broken for name in one.services})),
         dependents_known=known,
         keep=_keep(spans),
         first=tuple(_first(spans)),
@@ -165,11 +174,17 @@ def foresee(
     listed = sorted([*past, *_defaults(coming, past, snapshots), *coming], key=lambda change: change.order)
     moments = replay(listed, {key: history.arns[key]}, snapshots)[0][key]
     begin = min(change.event_time for change in coming)
+    calls = {
+        action: [one for one in listed if one.event_time <= as_of]
+        for action, listed in history.observed.get(key, {}).items()
+    }
+    served_since = min((one.event_time for seen in calls.values() for one in seen if one.allowed), default=None)
     found: list[Loss] = []
     unclear: list[Question] = []
     for question in history.questions(key):
-        seen = [one for one in history.observed.get(key, {}).get(question.action, ()) if one.event_time <= as_of]
-        lost = [one for one in losses(moments, question, seen, grace=GRACE) if one.lost_at >= begin]
+        seen = calls.get(question.action, ())
+        lost = losses(moments, question, seen, grace=GRACE, served_since=served_since)
+        lost = [one for one in lost if one.lost_at >= begin]
         found.extend(one for one in lost if one.regained_at is None)
         if not lost and _opens(question, moment_at(moments, as_of).material, moments[-1].material):
             unclear.append(question)
@@ -224,16 +239,21 @@ def _defaults(coming: Iterable[Change], past: Sequence[Change], snapshots: Seque
 def _broken(span: Outage, frames: Mapping[str, pd.DataFrame], key: RoleKey) -> Broken:
     tasks, secrets = [], []
     if span.purpose is Purpose.VOLUMES:
-        tasks = [task["task_arn"] for task in rows(frames["tasks"]) if _needs(task, span, key)]
+        tasks = [task for task in rows(frames["tasks"]) if _needs(task, span, key)]
     elif span.purpose is Purpose.TLS:
         secrets = [
-            one["secret_arn"] or one["secret_name"]
-            for one in rows(frames["tls"])
-            if role_key(one["role_arn"]) == key and one["state"] not in _GONE_SECRETS
+            one for one in rows(frames["tls"]) if role_key(one["role_arn"]) == key and one["state"] not in _GONE_SECRETS
         ]
-    sure = any(loss.certainty is not Certainty.POSSIBLE for loss in span.losses)
+    services = {f"{task['cluster'] or 'default'}/{task['service']}" for task in tasks if task["service"]}
     return Broken(
-        span.purpose.value, span.phase.value, tuple(span.actions), sure, tuple(sorted(tasks)), tuple(sorted(secrets))
+        span.purpose.value,
+        span.phase.value,
+        tuple(span.actions),
+        any(loss.certainty is not Certainty.POSSIBLE for loss in span.losses),
+        tuple(sorted(task["task_arn"] for task in tasks if span.phase in _ENDING)),
+        tuple(sorted(one["secret_arn"] or one["secret_name"] for one in secrets)),
+        tuple(sorted(services | {one["service_arn"] for one in secrets if one["service_arn"]})),
+        depended_on=bool(tasks or secrets),
     )
 
 
@@ -252,26 +272,12 @@ def _needs(task: Row, span: Outage, key: RoleKey) -> bool:
 def _verdict(broken: Sequence[Broken], unclear: Sequence[Question], *, known: bool) -> str:
     if not broken:
         return "may_break" if unclear else "harmless"
-    if known and not any(one.task_arns or one.secret_arns for one in broken):
+    if known and not any(one.depended_on for one in broken):
         # Only what can be seen in the evidence counts as a dependent: other purposes leave no list of theirs.
         seen = {Purpose.VOLUMES.value, Purpose.TLS.value}
         if all(one.purpose in seen for one in broken):
             return "nobody_depends"
     return "breaks" if any(one.sure for one in broken) else "may_break"
-
-
-def _services(broken: Sequence[Broken], frames: Mapping[str, pd.DataFrame]) -> tuple[str, ...]:
-    tasks = {arn for one in broken for arn in one.task_arns}
-    secrets = {arn for one in broken for arn in one.secret_arns}
-    found = {
-        f"{task['cluster'] or 'default'}/{task['service']}"
-        for task in rows(frames["tasks"])
-        if task["task_arn"] in tasks and task["service"]
-    }
-    for one in rows(frames["tls"]):
-        if (one["secret_arn"] or one["secret_name"]) in secrets and one["service_arn"]:
-            found.add(one["service_arn"])
-    return tuple(sorted(found))
 
 
 def _keep(spans: Sequence[Outage]) -> tuple[str, ...]:
