@@ -23,9 +23,12 @@ from ecs_trail.evidence.texts import decode_text, read_values
 #: Words that make a text look like CloudTrail evidence even where it cannot be read.
 _HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID|class_uid)"?\s*["\\:]')
 _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", ".cloudtrail"})
+_AVRO: Final = b"Obj\x01"
+#: The mark of a Parquet file; `parquet` reads it.
+PARQUET: Final = b"PAR1"
 #: Place and mark of formats that may well hold evidence, but are not opened here.
 _FOREIGN: Final = (
-    (0, b"PAR1", "a Parquet file"),
+    (0, b"PARE", "an encrypted Parquet file"),
     (257, b"ustar", "a tar archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (0, b"Rar!", "a RAR archive"),
@@ -51,6 +54,7 @@ def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
         count += 1
         contents.problems.extend(part.problems)
         haul = open_part(part)
+        haul.finish()
         contents.records.extend(haul.records)
         contents.task_texts.extend(haul.task_texts)
         contents.left_out.update(haul.left_out)
@@ -71,7 +75,7 @@ def open_part(part: Part) -> Haul:
 def _read_part(part: Part, haul: Haul) -> None:
     for place, magic, label in _FOREIGN:
         if part.data.startswith(magic, place):
-            detail = f"{label}; only JSON and CSV, plain or compressed, are read here."
+            detail = f"{label}; only JSON, CSV and Parquet, plain or compressed, are read here."
             haul.problems.append(Problem(part.name, "unreadable_file", detail))
             return
     text = decode_text(part.data)
@@ -110,7 +114,9 @@ def _judge(part: Part, text: bytes, haul: Haul) -> None:
     """A part that is no JSON and no table: no evidence at all, or evidence that cannot be read."""
     if part.problems:
         return
-    if _HINTS.search(text):
+    if text.startswith(_AVRO) and "/metadata/" in part.name:  # Iceberg's lists of data files
+        haul.left_out["not_cloudtrail"] += 1
+    elif _HINTS.search(text):
         haul.problems.append(
             Problem(part.name, "broken_json", "line 1, byte 0: looks like CloudTrail, but is no JSON; not read.")
         )

@@ -49,7 +49,7 @@ _ALIASES: Final = {
 }
 _STRUCTS: Final = frozenset({"userIdentity", "resources", "tlsDetails"})
 #: Parameters that are JSON text by their own nature and stay text.
-_TEXT_PARAMETERS: Final = frozenset(
+TEXT_PARAMETERS: Final = frozenset(
     {"policyDocument", "assumeRolePolicyDocument", "policy", "content", "policyText", "resourcePolicy", "document"}
 )
 #: Fields in which AWS itself writes booleans as text.
@@ -92,7 +92,7 @@ def restore(record: Mapping[str, Any]) -> dict[str, Any]:
     only what is text inside is opened.
     """
     is_native = record.keys() >= NATIVE_FIELDS
-    plain = dict(record) if is_native else _nested_fields(record)
+    plain = dict(record) if is_native else nested(record)
     for name in (*FREE_FIELDS, "userIdentity"):
         if name in plain:
             is_map = not is_native and name.lower() in record and name not in _STRUCTS
@@ -106,7 +106,8 @@ def restore(record: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _nested_fields(record: Mapping[str, Any]) -> dict[str, Any]:
+def nested(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in CloudTrail's spelling, dotted and flattened names as paths; the first value of a field stays."""
     plain: dict[str, Any] = {}
     for name, value in record.items():
         path = _path(name.removeprefix("aws.cloudtrail."))
@@ -161,7 +162,7 @@ def _opened(value: object, *, is_map: bool) -> object:
             row = parse_row(text)
             return value if row is None else row
     if isinstance(value, dict) and is_map:
-        value = {key: inner if key in _TEXT_PARAMETERS else _nested(inner) for key, inner in value.items()}
+        value = {key: inner if key in TEXT_PARAMETERS else _nested(inner) for key, inner in value.items()}
     return _listed(value)
 
 

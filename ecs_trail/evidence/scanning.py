@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
-from ecs_trail.evidence.containers import open_part
+from ecs_trail.evidence.containers import PARQUET, open_part
 from ecs_trail.evidence.fastlane import scan_fast
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans
 from ecs_trail.evidence.moments import stamp_of
 from ecs_trail.evidence.probes import Probe, admits, glimpse
 from ecs_trail.evidence.records import RejectedError, Row, row_of
+from ecs_trail.evidence.shapes import Haul
 
 _NAMED_EXAMPLES: Final = 3
 #: Kinds that name a file only when nothing else in it does.
@@ -55,9 +57,13 @@ def scan_path(path: Path, source: str, probe: Probe, *, limit: int = EXPANSION_L
     """Read a file from disk and scan it. A file that has gone or may not be read becomes a failed reading."""
     try:
         size = path.stat().st_size
-        if size > limit:
-            return failed(source, "too_large", f"{size} bytes; more than {limit} are not read.")
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            data = stream.read(len(PARQUET))
+            if data == PARQUET:
+                return scan_parquet(path, source, probe)
+            if size > limit:
+                return failed(source, "too_large", f"{size} bytes; more than {limit} are not read.")
+            data += stream.read()
     except FileNotFoundError:
         return failed(source, "vanished", "the file was listed but is gone.")
     except PermissionError:
@@ -65,6 +71,15 @@ def scan_path(path: Path, source: str, probe: Probe, *, limit: int = EXPANSION_L
     except OSError as error:
         return failed(source, "unreadable_file", f"the file cannot be read: {error.strerror or error}.")
     return scan_bytes(data, source, probe, limit=limit)
+
+
+def scan_parquet(file: Path | bytes, source: str, probe: Probe) -> Reading:
+    """The reading of a Parquet file, on disk or in memory. On disk it may have any size: it is read in batches."""
+    reading, tally = Reading(source), _Tally(parts=1)
+    see_stamp(reading, source)
+    _scan_parquet(file, source, probe, reading, tally)
+    _conclude(reading, tally)
+    return reading
 
 
 def failed(source: str, kind: str, detail: str) -> Reading:
@@ -104,19 +119,43 @@ class _Tally:
 
 
 def _scan_part(part: Part, probe: Probe, reading: Reading, tally: _Tally) -> None:
+    if part.data.startswith(PARQUET):
+        _scan_parquet(part.data, part.name, probe, reading, tally)
+        return
     haul = open_part(part)
     rejected: list[str] = []
-    for found in haul.records:
+    _make_rows(haul, probe, reading, rejected)
+    _close(haul, rejected, reading, tally)
+
+
+def _scan_parquet(file: Path | bytes, name: str, probe: Probe, reading: Reading, tally: _Tally) -> None:
+    """Read a Parquet file; a batch of its records is made rows before the next is read."""
+    # a worker loads Arrow only when it meets such a file
+    parquet = import_module("ecs_trail.evidence.parquet")
+    haul = Haul(name)
+    rejected: list[str] = []
+    for _ in parquet.batches(file, name, probe, haul):
+        _make_rows(haul, probe, reading, rejected)
+    _make_rows(haul, probe, reading, rejected)
+    _close(haul, rejected, reading, tally)
+
+
+def _make_rows(haul: Haul, probe: Probe, reading: Reading, rejected: list[str]) -> None:
+    for found in haul.drain():
         try:
             row = row_of(found.text, found.source, found.position, is_rebuilt=found.is_rebuilt)
         except RejectedError as error:
             rejected.append(f"record {found.position}: {error}")
             continue
         keep(reading, row, probe, is_rebuilt=found.is_rebuilt)
+
+
+def _close(haul: Haul, rejected: list[str], reading: Reading, tally: _Tally) -> None:
+    haul.finish()
     reading.problems.extend(haul.problems)
     if rejected:
         reading.records_rejected += len(rejected)
-        reading.problems.append(rejection(part.name, rejected))
+        reading.problems.append(rejection(haul.source, rejected))
     reading.task_texts.extend(haul.task_texts)
     tally.left_out.update(haul.left_out)
     tally.is_log = tally.is_log or haul.is_log

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from ecs_trail.evidence import ocsf
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
 from ecs_trail.evidence.normal import NATIVE_FIELDS, canonical_key
 from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena, table_of_lake, whole_event
@@ -52,10 +53,30 @@ class Haul:
     problems: list[Problem] = field(default_factory=list)
     #: True when an empty wrapper was recognised as CloudTrail's: a log file that holds no record is still read.
     is_log: bool = False
+    drained: int = 0
+    #: Whether any OCSF 1.0 event here carries request parameters; None when there is no such event.
+    carries_parameters: bool | None = None
+
+    def drain(self) -> list[Found]:
+        """The records found so far, taken out; the next keep counting on from them."""
+        taken, self.records = self.records, []
+        self.drained += len(taken)
+        return taken
 
     def take(self, text: bytes, *, is_rebuilt: bool = False) -> None:
         """Keep one record."""
-        self.records.append(Found(text, self.source, len(self.records), is_rebuilt))
+        self.records.append(Found(text, self.source, self.drained + len(self.records), is_rebuilt))
+
+    def finish(self) -> None:
+        """Name what can be said only when everything has been seen: an event may well have no parameters."""
+        if self.carries_parameters is False:
+            self.remark("OCSF 1.0 events without request parameters; they say less.")
+
+    def remark(self, detail: str) -> None:
+        """Name, once, what the source cannot say about its events."""
+        problem = Problem(self.source, "lossy_source", detail)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def take_tasks(self, text: bytes) -> None:
         """Keep one saved task state; its file counts as left out unless it holds records too."""
@@ -197,9 +218,7 @@ def _gather_lookup_item(fields: Fields, haul: Haul, depth: int) -> bool:
         return True
     if not {"EventId", "EventName", "EventTime"} <= fields.keys():
         return False
-    remark = Problem(haul.source, "lossy_source", "LookupEvents items without CloudTrailEvent; their events say less.")
-    if remark not in haul.problems:
-        haul.problems.append(remark)
+    haul.remark("LookupEvents items without CloudTrailEvent; their events say less.")
     haul.take(compact(lenient(_joined(fields))), is_rebuilt=True)
     return True
 
@@ -216,11 +235,9 @@ def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
         return _gather_table(table_of_lake(bytes(fields["QueryResultRows"])), haul)
     if "ResultSet" in fields:
         return _gather_table(table_of_athena(bytes(fields["ResultSet"])), haul)
-    if _is_ocsf(fields):
-        haul.problems.append(
-            Problem(haul.source, "unreadable_file", "OCSF (Security Lake) events are not read from JSON files.")
-        )
-        return True
+    if ocsf.is_ocsf(fields):
+        event = lenient(_joined(fields))
+        return isinstance(event, dict) and gather_ocsf(event, haul)
     for name in ("Records", "Events", "events", "logEvents"):
         if name in fields and bytes(fields[name])[:1] == b"[":
             items = _items(bytes(fields[name]))
@@ -231,8 +248,15 @@ def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
     return False
 
 
-def _is_ocsf(fields: Fields) -> bool:
-    return "class_uid" in fields and "metadata" in fields and b"CloudTrail" in bytes(fields["metadata"])
+def gather_ocsf(event: ocsf.Event, haul: Haul) -> bool:
+    """Keep the record an OCSF event was made from; False when it was made from something else."""
+    if not ocsf.is_cloudtrail(event):
+        return False
+    carries = ocsf.carries_parameters(event)
+    if carries is not None:
+        haul.carries_parameters = carries or bool(haul.carries_parameters)
+    haul.take(compact(ocsf.record_of(event)), is_rebuilt=True)
+    return True
 
 
 def gather_table(table: Table, haul: Haul) -> None:
@@ -241,7 +265,7 @@ def gather_table(table: Table, haul: Haul) -> None:
     missing = lacking(table.columns)
     if missing and table.rows:
         detail = f"a table without {' and '.join(missing)}; its events say less."
-        haul.problems.append(Problem(haul.source, "lossy_source", detail))
+        haul.remark(detail)
     if table.short:
         kind = "truncated_file" if table.is_cut else "broken_json"
         detail = f"{len(table.short)} rows have too few cells, the first is row {table.short[0]}; they are not read."

@@ -76,7 +76,7 @@ def table_of_csv(text: str) -> Table | None:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = next(reader, [])
-        if not is_table(header) and not _messages(header):
+        if not is_table(header) and not has_messages(header):
             return None
         cells = [row for row in reader if any(row)]
     except csv.Error:
@@ -133,5 +133,6 @@ def _whole(columns: Sequence[str]) -> str | None:
     return next((column for column in columns if column.strip().lower() in _WHOLE | _MESSAGES), None)
 
 
-def _messages(columns: Sequence[str]) -> bool:
+def has_messages(columns: Sequence[str]) -> bool:
+    """True for the columns of a log export, which may hold whole events or anything else."""
     return any(column.strip().lower() in _MESSAGES for column in columns)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from evidence_builders import check_ledger, read
+from evidence_builders import check_ledger, content, read
 
 from ecs_trail.evidence.sources.base import Evidence, scan
 from ecs_trail.evidence.sources.files import FilesSource
@@ -48,8 +48,8 @@ FOLDERS = {
     "mozdef_2014": Expected(3, 3, left_out=LICENCE),
     "not_cloudtrail_s3_notifications": Expected(0, 0, left_out={"not_cloudtrail": 1, "s3_notification": 14}),
     "ocsf_examples": Expected(
-        6, 6, failed=6, partial=frozenset({"unreadable_file", "broken_json"}),
-        why="the six OCSF files are named: four are JSON of a form not read from JSON files, two are broken.",
+        6, 10, failed=2, partial=frozenset({"broken_json"}),
+        why="six records, and four of them again as OCSF; the other two OCSF files are no valid JSON.",
     ),
     "opensearch_catalog": Expected(
         51, 891, left_out=LICENCE, partial=frozenset({"broken_json"}),
@@ -63,7 +63,7 @@ FOLDERS = {
         why="464 objects: 18 without a usable time are rejected, one has neither event source nor identity nor time.",
     ),
     "plaso_lookup_events": Expected(6, 6, left_out=LICENCE),
-    "security_lake_parquet_sample": Expected(0, 0, left_out=LICENCE, failed=1, partial=frozenset({"unreadable_file"})),
+    "security_lake_parquet_sample": Expected(0, 0, left_out=LICENCE),
     "streamalert_rule_tests": Expected(
         57, 38, 5, {"not_cloudtrail": 1, "insight": 1, "other_event": 6}, partial=frozenset({"rejected_record"}),
         why="1 Insights event; 13 envelopes whose detail-type is the literal '...' are no CloudTrail envelopes; "
@@ -87,6 +87,26 @@ def test_counts_of_a_folder(folder: str) -> None:
     assert {problem.kind for problem in receipt.problems if problem.is_partial} == expected.partial
     assert set(receipt.left_out) <= set(LEFT_OUT_KINDS)
     assert expected.read == expected.readme or expected.why
+
+
+#: What the two published files of a pair do not agree on: local times of the OCSF file, written by hand.
+_DISAGREED = {"session_created_at"}
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "ocsf_examples" / "v1.1.0").rglob("*.ocsf")), ids=lambda p: p.stem)
+def test_an_ocsf_event_gives_the_row_of_its_record(path: Path) -> None:
+    assert content(read(path).events) == content(read(path.with_suffix(".raw")).events)
+
+
+def test_an_ocsf_event_made_by_ecs_gives_the_row_of_its_record() -> None:
+    (path,) = (DATA / "ocsf_examples" / "v1.5.0").rglob("account_change.ocsf")
+    (mine,), (theirs,) = content(read(path).events), content(read(path.with_suffix(".raw")).events)
+    assert {name for name in mine if mine[name] != theirs[name]} == _DISAGREED
+    assert mine["invoked_by"] == "ecs.amazonaws.com"
+
+
+def test_the_parquet_sample_opens_and_is_of_another_product() -> None:
+    assert read(DATA / "security_lake_parquet_sample").receipt.items_left_out == {"other_event": 1}
 
 
 def test_every_folder_is_in_the_table() -> None:
