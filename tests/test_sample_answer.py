@@ -1,4 +1,4 @@
-"""The sample story of the repository is answered as its known answer says: every task, cause, outage bound and secret."""
+"""The sample story is answered as its known answer says: every task, cause, outage bound and secret."""
 
 from pathlib import Path
 
