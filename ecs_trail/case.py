@@ -79,7 +79,7 @@ class Case:
         self.focus = focus or Focus()
         self.stuck_after = stuck_after
         self.grace = grace
-        self._snapshots = snapshots
+        self.snapshots = snapshots
         self._as_of = as_of
 
     # -- evidence -----------------------------------------------------------------------------------------------
@@ -142,10 +142,10 @@ class Case:
             )
             events = events[mine.fillna(value=False)]
         calls = volume_calls(events, self.task_states)
-        named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self._snapshots)) if arn]
+        named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self.snapshots)) if arn]
         uses = role_uses(events, calls, self.task_states, named)
         uses = self._focused(uses)
-        policies = [arn for one in self._snapshots for arn in (*one.attached, one.boundary) if arn]
+        policies = [arn for one in self.snapshots for arn in (*one.attached, one.boundary) if arn]
         return {
             "events": trim(events, scope_of(events, uses, calls, policies), calls),
             "volume_calls": calls,
@@ -158,7 +158,7 @@ class Case:
     def history(self) -> RoleHistory:
         """The roles over time, replayed."""
         return role_history(
-            self._events, self.role_uses, self.volume_calls, snapshots=self._snapshots, grace=self.grace
+            self._events, self.role_uses, self.volume_calls, snapshots=self.snapshots, grace=self.grace
         )
 
     @cached_property
@@ -321,7 +321,7 @@ class Case:
         """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
         frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
         frames["events"] = to_frame(self.evidence.events)
-        return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self._snapshots)
+        return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
 
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""

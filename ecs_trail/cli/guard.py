@@ -1,9 +1,9 @@
 """`ecs-trail guard`: before a role is changed or deleted, who still depends on it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -26,6 +26,29 @@ _SAID: Final[Mapping[str, str]] = {
 _SHOWN: Final = 10
 
 
+def source_optional(command: click.Command) -> click.Command:
+    """Let SOURCE be left out: a saved role state alone will do."""
+    for parameter in command.params:
+        if parameter.name == "sources":
+            parameter.required = False
+    return command
+
+
+def solve_saved(question: Question, output: Output, answer: "Callable[[Case], None]") -> None:
+    """As `solve`, also without a source. Raises `UsageError` where there is neither a source nor a saved state."""
+    if question.sources:
+        solve(question, output, answer)
+        return
+    if not question.arguments["role_state"]:
+        raise UsageError("there is nothing to judge by.", hint="give a SOURCE, or --role-state FILE.")
+    import tempfile
+
+    # No evidence at all is an empty folder: everything else stays on the one road.
+    with tempfile.TemporaryDirectory() as empty:
+        solve(Question((empty,), question.arguments, question.profile), output, answer)
+
+
+@source_optional
 @click.command()
 @evidence_options(("text", "json"), "text")
 @click.option(
@@ -66,25 +89,7 @@ def guard(question: Question, output: Output, *, change: tuple[str, ...], terraf
         if output.exit_code and any(one.breaks for one in answers):
             click.get_current_context().exit(FOUND)
 
-    _solve(question, output, answer)
-
-
-for _parameter in guard.params:
-    if _parameter.name == "sources":
-        _parameter.required = False  # a saved role state alone will do
-
-
-def _solve(question: Question, output: Output, answer: Any) -> None:
-    if question.sources:
-        solve(question, output, answer)
-        return
-    if not question.arguments["role_state"]:
-        raise UsageError("guard has nothing to judge by.", hint="give a SOURCE, or --role-state FILE.")
-    import tempfile
-
-    # No evidence at all is an empty folder: everything else stays on the one road.
-    with tempfile.TemporaryDirectory() as empty:
-        solve(Question((empty,), question.arguments, question.profile), output, answer)
+    solve_saved(question, output, answer)
 
 
 def _asked(case: "Case", question: Question, made: "Sequence[Proposal]") -> "Iterator[Guarded]":

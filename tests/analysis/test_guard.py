@@ -178,3 +178,13 @@ def test_a_policy_that_is_not_there_is_said(trail):
 def test_words_that_are_no_change_are_refused(trail, text):
     with pytest.raises(UsageError):
         trail.case().guard(text)
+
+
+def test_a_grant_that_goes_is_never_called_harmless_where_its_use_cannot_be_judged(trail):
+    balancers = "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
+    attach = {"roleName": "ecsInfrastructureRole", "policyArn": balancers}
+    trail.tell("08:40:00", "iam:AttachRolePolicy", attach, person("admin"))
+    answer = trail.case().guard(f"detach:{balancers}")
+    assert answer.breaks
+    at_stake = {*answer.unclear, *(action for one in answer.broken for action in one.actions)}
+    assert {"elasticloadbalancing:RegisterTargets", "elasticloadbalancing:ModifyListener"} <= at_stake

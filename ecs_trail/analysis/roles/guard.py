@@ -12,7 +12,7 @@ from typing import Any, Final
 import pandas as pd
 
 from ecs_trail.analysis.policies import Verdict
-from ecs_trail.analysis.roles.abilities import ability
+from ecs_trail.analysis.roles.abilities import ability, drops_grant
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, changes
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import GRACE, Certainty, Loss, Question, losses, moment_at
@@ -181,23 +181,31 @@ def foresee(
     served_since = min((one.event_time for seen in calls.values() for one in seen if one.allowed), default=None)
     found: list[Loss] = []
     unclear: list[Question] = []
+    gone = {loss.action for loss in history.losses[key] if loss.holds_at(as_of)}
     for question in history.questions(key):
         seen = calls.get(question.action, ())
         lost = losses(moments, question, seen, grace=GRACE, served_since=served_since)
         lost = [one for one in lost if one.lost_at >= begin]
         found.extend(one for one in lost if one.regained_at is None)
-        if not lost and _opens(question, moment_at(moments, as_of).material, moments[-1].material):
+        if (
+            not lost
+            and question.action not in gone
+            and _opens(question, moment_at(moments, as_of).material, moments[-1].material)
+        ):
             unclear.append(question)
     return Foresight(tuple(found), tuple(unclear))
 
 
 def _opens(question: Question, before: Material, after: Material) -> bool:
-    """Whether an action that is allowed becomes one nobody can judge."""
-    verdicts = [
+    """Whether an action becomes one nobody can judge, or one that could not be judged loses a policy that grants it."""
+    then, now = (
         ability(material, question.role_arn, question.purpose, question.action, question.place).verdict
         for material in (before, after)
-    ]
-    return verdicts == [Verdict.ALLOWED, Verdict.UNKNOWN]
+    )
+    if then is Verdict.ALLOWED:
+        return now is Verdict.UNKNOWN
+    dropped = question.action != ASSUME_ROLE and drops_grant(before, after, question.action)
+    return dropped and now is not Verdict.ALLOWED
 
 
 def _contents(events: pd.DataFrame, coming: Sequence[Change], as_of: datetime) -> list[Change]:
