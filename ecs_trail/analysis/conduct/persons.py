@@ -17,7 +17,7 @@ from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome, actor, made_by_ecs, outcome, refusal
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.payloads import at, json_list, json_object, objects, text
-from ecs_trail.vocabulary import SECRET_PREFIX, SESSION_NAMES
+from ecs_trail.vocabulary import ECS_HOSTS, SECRET_PREFIX, SESSION_NAMES
 
 IMPERSONATIONS: Final = FrameSpec(
     name="impersonations",
@@ -85,8 +85,10 @@ def impersonations(events: pd.DataFrame, role_uses: pd.DataFrame, *, only_known:
     """
     known = {(use["account"], use["role_name"]): use["role_arn"] for use in rows(role_uses)}
     groups: dict[tuple[Any, ...], list[tuple[Row, list[str]]]] = defaultdict(list)
-    mine = events["session_name"].isin(SESSION_NAMES) | events["requested_session_name"].isin(SESSION_NAMES)
-    for row in rows(events[mine.fillna(value=False)], _COLUMNS):
+    named = events["session_name"].isin(SESSION_NAMES) | events["requested_session_name"].isin(SESSION_NAMES)
+    # Nearly every call under such a name is ECS's own: AWS itself writes `invokedBy`, so those need no second look.
+    mine = named.fillna(value=False) & ~events["invoked_by"].isin(ECS_HOSTS).fillna(value=False)
+    for row in rows(events[mine], _COLUMNS):
         signs = _signs(row)
         acting = row["session_name"] in SESSION_NAMES
         arn = (row["session_issuer_arn"] or row["identity_arn"]) if acting else row["target_role_arn"]
