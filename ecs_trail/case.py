@@ -157,9 +157,7 @@ class Case:
     @cached_property
     def history(self) -> RoleHistory:
         """The roles over time, replayed."""
-        return role_history(
-            self._events, self.role_uses, self.volume_calls, snapshots=self.snapshots, grace=self.grace
-        )
+        return role_history(self._events, self.role_uses, self.volume_calls, snapshots=self.snapshots, grace=self.grace)
 
     @cached_property
     def role_changes(self) -> pd.DataFrame:
