@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from ecs_trail.cli.main import root
@@ -38,7 +39,10 @@ def test_commands_and_options_exist(use):
     if words[0] not in root.commands:
         assert words[0] not in {"collect", "report", "verify", "guard", "permissions", "lab"}, "not built yet"
         return
-    options = {text for one in root.commands[words[0]].params for text in one.opts}
+    command = root.commands[words[0]]
+    if isinstance(command, click.Group):
+        command = command.commands[words[1]]
+    options = {text for one in command.params for text in one.opts}
     assert {word for word in words if word.startswith("--")} <= options | {"--help"}
 
 
