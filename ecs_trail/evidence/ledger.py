@@ -118,7 +118,7 @@ class Reading:
 
     `left_out` is the kind when the whole file was left out; `failed` means that nothing could be read.
     `rows` are tuples in the order of `schema.EVENT_COLUMNS`; `rebuilt` holds one flag a row (see `Found`). A file with
-    very many gives most of them as `packed` tables (`packing.pack`) instead.
+    very many gives most of them as `packed` chunks (`packing.pack`) instead.
     """
 
     source: str
@@ -128,7 +128,7 @@ class Reading:
     records_rejected: int = 0
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rebuilt: list[bool] = field(default_factory=list)
-    packed: list[Any] = field(default_factory=list)
+    packed: list[bytes] = field(default_factory=list)
     task_texts: list[TaskText] = field(default_factory=list)
     items_left_out: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)

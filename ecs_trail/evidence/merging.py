@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.packing import REBUILT, gather, plain
+from ecs_trail.evidence.packing import REBUILT, gather, gather_raw, opened
 from ecs_trail.evidence.records import canonical
 from ecs_trail.schema import EVENT_SCHEMA
 
@@ -27,9 +27,9 @@ _NAMED: Final = 3
 Keys = tuple[str, str | None, datetime, str, str, str, int]
 
 
-def merge(packed: list[pa.Table]) -> tuple[pa.Table, int, list[Problem]]:
-    """Packed tables as one of `EVENT_SCHEMA` with each event once, sorted by (event_time, causal rank, event_id); the
-    number of copies dropped; the conflicts. The list is emptied on the way, so that no column is held twice.
+def merge(packed: list[bytes]) -> tuple[pa.Table, int, list[Problem]]:
+    """Packed chunks as one table of `EVENT_SCHEMA` with each event once, sorted by (event_time, causal rank, event_id);
+    the number of copies dropped; the conflicts.
 
     The same event is the same `event_id` in the same `account_id`. Two different records under one id are both kept and
     named (`conflicting_event_id`). Of equal copies the one with the smallest source name is kept; a complete record is
@@ -37,19 +37,13 @@ def merge(packed: list[pa.Table]) -> tuple[pa.Table, int, list[Problem]]:
     """
     if not packed:
         return EVENT_SCHEMA.empty_table(), 0, []
-    joined = pa.concat_tables(packed)
-    packed.clear()
-    columns = {name: joined.column(name) for name in joined.column_names}
-    del joined
-    keys = pa.table({name: plain(columns[name]) for name in _KEYS}).combine_chunks()
-    dropped, conflicts = _copies(keys, columns)
+    keys = pa.table(opened(packed, _KEYS)).combine_chunks()
+    dropped, conflicts = _copies(keys, packed)
     order = _sorted_places(keys)
     if dropped:
         order = order.filter(pc.invert(pc.is_in(order, value_set=pa.array(dropped, type=order.type))))
     del keys
-    # the longest first: what is gathered while most is still there should be what is freed again
-    lengths = {name: columns[name].nbytes for name in EVENT_SCHEMA.names}
-    made = {name: gather(columns, name, order) for name in sorted(lengths, key=lambda name: -lengths[name])}
+    made = gather(packed, order)
     return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA), len(dropped), conflicts
 
 
@@ -71,15 +65,15 @@ def _sorted_places(keys: pa.Table) -> pa.Array:
     return pc.sort_indices(keys.select(list(_ORDER)), sort_keys=[(name, "ascending") for name in _ORDER])
 
 
-def _copies(keys: pa.Table, columns: dict[str, pa.ChunkedArray]) -> tuple[list[int], list[Problem]]:
+def _copies(keys: pa.Table, packed: list[bytes]) -> tuple[list[int], list[Problem]]:
     """The places of copies not kept, and the conflicts. Only rows that share an id are looked at one by one."""
     counted = keys.group_by(["event_id", "account_id"]).aggregate([([], "count_all")])
     if counted.num_rows == keys.num_rows:
         return [], []
     repeated = counted.filter(pc.field("count_all") > 1).column("event_id").combine_chunks()
     places = pc.indices_nonzero(pc.is_in(keys.column("event_id"), value_set=repeated))
-    flags = columns[REBUILT].take(places).to_pylist()
-    texts = gather({"raw": columns["raw"]}, "raw", places)
+    flags = opened(packed, [REBUILT])[REBUILT].take(places).to_pylist()
+    texts = gather_raw(packed, places)
     candidates = zip(
         places.to_pylist(), zip(*(keys.column(name).take(places).to_pylist() for name in _KEYS), strict=True), flags,
         texts, strict=True,

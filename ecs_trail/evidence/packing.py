@@ -1,12 +1,15 @@
-"""Rows as Arrow tables: made in chunks while reading, kept small, trimmed to a selection.
+"""Rows as Arrow, packed: made in chunks while reading, kept small, trimmed to a selection.
 
 A row of plain Python values takes about six times the space of the record itself. So rows live only until a few
-thousand of them are together; then they become one table, in which columns that repeat themselves are dictionaries.
+thousand of them are together; then they become one packed chunk: Arrow's stream format, repeating columns as
+dictionaries, compressed. One allocation a chunk leaves no gaps in memory, and columns are opened only when needed.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
@@ -21,51 +24,125 @@ _DIFFERING: Final = frozenset(
 )  # fmt: skip
 #: What `Selection` may ask of: everything that is no long text.
 _ASKED: Final = tuple(name for name in EVENT_SCHEMA.names if name not in _DIFFERING)
+_PACKED_SCHEMA: Final = pa.schema(
+    [
+        pa.field(field.name, pa.dictionary(pa.int32(), pa.string()))
+        if pa.types.is_string(field.type) and field.name not in _DIFFERING
+        else pa.field(field.name, field.type)
+        for field in EVENT_SCHEMA
+    ]
+    + [pa.field(REBUILT, pa.bool_())]
+)
+_ALL: Final = tuple(_PACKED_SCHEMA.names)
 #: Offsets of Arrow strings have 32 bits; longer columns are gathered with 64.
 _OFFSET_LIMIT: Final = 1 << 31
+#: Columns opened at a time, and slices in which the records are gathered where they are more than a little.
+_COLUMNS: Final = 6
+_SLICES: Final = 4
+_SMALL: Final = 16 << 20
 
 
-def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> pa.Table:
-    """Rows (tuples in the order of `EVENT_SCHEMA`) as a packed table: repeating text columns as dictionaries, and the
-    column `is_rebuilt` at the end.
+def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
+    """Rows (tuples in the order of `EVENT_SCHEMA`) with their flags as one packed chunk."""
+    columns = [*(zip(*rows, strict=True) if rows else (() for _ in EVENT_SCHEMA)), rebuilt]
+    arrays = []
+    for field, values in zip(_PACKED_SCHEMA, columns, strict=True):
+        if pa.types.is_dictionary(field.type):
+            arrays.append(pa.array(values, type=pa.string()).dictionary_encode())
+        else:
+            arrays.append(pa.array(values, type=field.type))
+    return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
+
+
+def opened(chunks: Iterable[bytes], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+    """The named columns of packed chunks, one after the other, with their values themselves."""
+    places = [_ALL.index(name) for name in names]
+    batches = [batch for chunk in chunks for batch in _batches(chunk, places)]
+    return {
+        name: pa.chunked_array([_plain(batch.column(name)) for batch in batches], type=_plain_type(name))
+        for name in names
+    }
+
+
+def trim(chunk: bytes, selection: Selection) -> bytes | None:
+    """The rows of a packed chunk that belong to the selection, in their order; None when there are none."""
+    asked = pa.table(opened([chunk], _ASKED))
+    kept = selection.filter(asked.append_column(_INDEX, pa.array(range(asked.num_rows), type=pa.int64())))
+    if kept.num_rows == asked.num_rows:
+        return chunk
+    if not kept.num_rows:
+        return None
+    (batch,) = _batches(chunk, range(len(_ALL)))
+    return _sealed(batch.take(kept.column(_INDEX).combine_chunks()))
+
+
+def gather(chunks: list[bytes], order: pa.Array) -> dict[str, pa.ChunkedArray]:
+    """All columns of `EVENT_SCHEMA` of the packed chunks, at the given places. A few columns are opened at a time, and
+    of the records themselves, which are most of the bytes, no second copy is held.
     """
-    columns = zip(*rows, strict=True) if rows else iter([() for _ in EVENT_SCHEMA])
-    arrays = {}
-    for field, values in zip(EVENT_SCHEMA, columns, strict=True):
-        made = pa.array(values, type=field.type)
-        packs = pa.types.is_string(field.type) and field.name not in _DIFFERING
-        arrays[field.name] = made.dictionary_encode() if packs else made
-    return pa.table({**arrays, REBUILT: pa.array(rebuilt, type=pa.bool_())})
-
-
-def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A packed column with its values themselves."""
-    if not pa.types.is_dictionary(column.type):
-        return column
-    return pa.chunked_array([chunk.dictionary_decode() for chunk in column.chunks], type=column.type.value_type)
-
-
-def trim(table: pa.Table, selection: Selection) -> pa.Table:
-    """The rows of a packed table that belong to the selection, in their order."""
-    asked = pa.table({name: plain(table.column(name)) for name in _ASKED})
-    kept = selection.filter(asked.append_column(_INDEX, pa.array(range(table.num_rows), type=pa.int64())))
-    return table if kept.num_rows == table.num_rows else table.take(kept.column(_INDEX))
-
-
-def gather(columns: dict[str, pa.ChunkedArray], name: str, order: pa.Array) -> pa.ChunkedArray:
-    """The values of a column at the given places. The column is taken out of `columns`, so that it can be freed on the
-    way.
-    """
-    values = plain(columns.pop(name))
-    if not pa.types.is_string(values.type) or values.nbytes < _OFFSET_LIMIT:
-        whole = values.combine_chunks()  # taking from many chunks is slow
-        del values
+    gathered = {"raw": gather_raw(chunks, order)}
+    names = [name for name in EVENT_SCHEMA.names if name != "raw"]
+    for start in range(0, len(names), _COLUMNS):
+        columns = opened(chunks, names[start : start + _COLUMNS])
+        while columns:
+            name, column = columns.popitem()
+            gathered[name] = _taken(column, order)
+            del column
         pa.default_memory_pool().release_unused()
-        taken = pa.chunked_array([whole.take(order)])
-        del whole
-        pa.default_memory_pool().release_unused()
-        return taken
-    long = values.cast(pa.large_string())
-    step = max(1, len(order) * _OFFSET_LIMIT // (2 * values.nbytes))
+    return gathered
+
+
+def gather_raw(chunks: list[bytes], order: pa.Array) -> pa.ChunkedArray:
+    """The records themselves at the given places, made slice by slice; the chunks are opened again for each."""
+    total = sum(opened([chunk], ["raw"])["raw"].nbytes for chunk in chunks)
+    slices = max(_SLICES, 2 * total // _OFFSET_LIMIT) if total > _SMALL else 1
+    step = max(1, -(-len(order) // slices))
+    parts = [_slice(chunks, order[start : start + step]) for start in range(0, len(order), step)]
+    pa.default_memory_pool().release_unused()
+    return pa.chunked_array(parts, type=pa.string())
+
+
+def _slice(chunks: list[bytes], order: pa.Array) -> pa.Array:
+    by_place = pc.sort_indices(order)
+    places = order.take(by_place)
+    found = []
+    start = 0
+    for chunk in chunks:
+        column = opened([chunk], ["raw"])["raw"].combine_chunks()
+        end = start + len(column)
+        here = places.filter(pc.and_(pc.greater_equal(places, start), pc.less(places, end)))
+        found.append(column.take(pc.subtract(here, start)))
+        start = end
+    return pa.concat_arrays(found).take(pc.sort_indices(by_place)) if found else pa.array([], type=pa.string())
+
+
+def _taken(column: pa.ChunkedArray, order: pa.Array) -> pa.ChunkedArray:
+    if not pa.types.is_string(column.type) or column.nbytes < _OFFSET_LIMIT:
+        return pa.chunked_array([column.combine_chunks().take(order)])  # taking from many chunks is slow
+    long = column.cast(pa.large_string())
+    step = max(1, len(order) * _OFFSET_LIMIT // (2 * column.nbytes))
     parts = [long.take(order[start : start + step]).cast(pa.string()) for start in range(0, len(order), step)]
     return pa.chunked_array([chunk for part in parts for chunk in part.chunks], type=pa.string())
+
+
+def _sealed(batch: pa.RecordBatch) -> bytes:
+    codec = "lz4" if pa.Codec.is_available("lz4") else None
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _batches(chunk: bytes, places: Iterable[int]) -> list[pa.RecordBatch]:
+    options = pa.ipc.IpcReadOptions(included_fields=list(places), use_threads=False)
+    with pa.ipc.open_stream(chunk, options=options) as reader:
+        return list(reader)
+
+
+def _plain(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _plain_type(name: str) -> pa.DataType:
+    kind = _PACKED_SCHEMA.field(name).type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -247,7 +247,8 @@ def reference(records: Sequence[Record], folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("shape", TABLES)
-def test_every_table_gives_the_same_rows(shape: str, tmp_path: Path) -> None:
+def test_every_table_gives_the_same_rows(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ecs_trail.evidence.parquet._BATCH", 2)
     records = story()
     path = tmp_path / "evidence" / "part-0"
     path.parent.mkdir()
@@ -257,6 +258,17 @@ def test_every_table_gives_the_same_rows(shape: str, tmp_path: Path) -> None:
     assert evidence.receipt.records_read == len(records)
     assert evidence.receipt.problems == []
     assert evidence.receipt.files_read == 1
+    assert sorted(evidence.events.column("position").to_pylist()) == list(range(len(records)))
+
+
+def test_lists_and_texts_under_dotted_names(tmp_path: Path) -> None:
+    """A list stands as JSON text; a parameter that is text by nature stays text."""
+    event = ocsf_event(record(1, requestParameters=None), 1)
+    event["unmapped"] |= {"requestParameters.items": '[{"a":1}]', "requestParameters.policyDocument": "[1]",
+                          "requestParameters.force": "true", "requestParameters.note": '{"b":2}'}  # fmt: skip
+    (tmp_path / "x.json").write_text(dump(event))
+    (row,) = content(read(tmp_path).events)
+    assert row["request_parameters"] == {"items": [{"a": 1}], "policyDocument": "[1]", "force": True, "note": '{"b":2}'}
 
 
 @pytest.mark.parametrize("shape", TABLES)
@@ -463,8 +475,8 @@ def test_row_groups_outside_the_window_are_not_read(shape: str, tmp_path: Path) 
 
 def test_times_in_other_spellings_are_not_pruned_by_their_text(tmp_path: Path) -> None:
     """Text bounds say nothing when the zone differs from row to row."""
-    made = record(1, eventTime="2026-03-03T00:30:00+09:00")
-    pq.write_table(text_table([made]), tmp_path / "x.parquet")
+    made = [record(1, eventTime="2026-03-03T00:30:00+09:00"), record(2, eventTime="2026-03-02T16:30:00.000Z")]
+    pq.write_table(text_table(made), tmp_path / "x.parquet")
     window = Window(datetime(2026, 3, 2, 15, tzinfo=UTC), datetime(2026, 3, 2, 16, tzinfo=UTC))
     assert read(tmp_path, everything().during(window)).events.num_rows == 1
 

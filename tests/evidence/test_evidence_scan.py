@@ -37,7 +37,7 @@ from hypothesis import strategies as st
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.merging import rank_of
-from ecs_trail.evidence.packing import gather
+from ecs_trail.evidence.packing import gather, pack
 from ecs_trail.evidence.records import row_of
 from ecs_trail.evidence.sources.base import scan
 from ecs_trail.evidence.sources.files import FilesSource
@@ -303,10 +303,15 @@ def test_many_rows_are_packed_on_the_way(shape: str, tmp_path: Path, monkeypatch
 
 
 def test_columns_longer_than_arrows_offsets_are_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecs_trail.evidence.packing._OFFSET_LIMIT", 40)
-    texts = pa.chunked_array([["a" * 20, None], ["b" * 30, "é" * 9]], type=pa.string())
-    columns = {"raw": texts}
-    taken = gather(columns, "raw", pa.array([3, 0, 1, 2, 0]))
-    assert taken.to_pylist() == ["é" * 9, "a" * 20, None, "b" * 30, "a" * 20]
-    assert taken.num_chunks > 1
-    assert columns == {}
+    rows = [row_of(dump(record(number, note="é" * number)).encode(), "x", number) for number in range(9)]
+    chunks = [pack(rows[:4], [False] * 4), pack(rows[4:5], [False]), pack(rows[5:], [False] * 4)]
+    places = [8, 0, 4, 2, 0, 5]
+    whole = gather(chunks, pa.array(places))
+    for name, value in (("_OFFSET_LIMIT", 400), ("_SMALL", 0), ("_COLUMNS", 1)):
+        monkeypatch.setattr(f"ecs_trail.evidence.packing.{name}", value)
+    slices = gather(chunks, pa.array(places))
+    assert slices["raw"].num_chunks > 1
+    assert slices["request_parameters"].num_chunks > 1
+    for number, name in enumerate(EVENT_SCHEMA.names):
+        expected = [rows[place][number] for place in places]
+        assert slices[name].to_pylist() == whole[name].to_pylist() == expected

@@ -146,29 +146,33 @@ class _Gatherer:
         self.receipt = receipt
         self.rows: list[tuple[Any, ...]] = []
         self.flags: list[bool] = []
-        self.tables: list[pa.Table] = []
+        self.chunks: list[bytes] = []
         self.task_texts: list[TaskText] = []
 
     def take(self, reading: Reading) -> None:
         self.receipt.add(reading)
         self.task_texts.extend(reading.task_texts)
-        while reading.packed:  # taken out, so that nobody else holds them when they are joined
-            self.tables.append(trim(reading.packed.pop(), self.selection))
+        for chunk in reading.packed:
+            self._hold(chunk)
         self.rows.extend(reading.rows)
         self.flags.extend(reading.rebuilt)
         if len(self.rows) >= _TRIM_AFTER:
             self._trim()
 
-    def finish(self) -> list[pa.Table]:
-        """The selected rows of all readings, as packed tables; the list is the caller's alone."""
+    def finish(self) -> list[bytes]:
+        """The selected rows of all readings, as packed chunks."""
         self._trim()
-        tables, self.tables = self.tables, []
-        return tables
+        return self.chunks
 
     def _trim(self) -> None:
         if self.rows:
-            self.tables.append(trim(pack(self.rows, self.flags), self.selection))
+            self._hold(pack(self.rows, self.flags))
             self.rows, self.flags = [], []
+
+    def _hold(self, chunk: bytes) -> None:
+        kept = trim(chunk, self.selection)
+        if kept is not None:
+            self.chunks.append(kept)
 
 
 def _readings(
