@@ -132,7 +132,7 @@ def request_of(role_arn: str, purpose: Purpose, action: str, place: Place) -> Re
     elif purpose is Purpose.TLS:
         resource = _tls_context(context, action, where)
     else:
-        resource = _OTHER_RESOURCES.get(action, "*").format(p=partition, r=region, a=place.account)
+        resource = _other_context(context, purpose, action, where)
     absent = _ABSENT if place.tagged else _ABSENT | {"aws:resourcetag/*", "ec2:resourcetag/*"}
     return Request(
         action, resource, tuple(sorted(context.items())), absent, principal_arn=role_arn, account=place.account
@@ -150,12 +150,30 @@ class _Where:
 _OTHER_RESOURCES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "iam:PassRole": "arn:{p}:iam::{a}:role/ecsInstanceRole",
+        "ec2:CreateLaunchTemplate": "arn:{p}:ec2:{r}:{a}:launch-template/*",
+        "ec2:CreateFleet": "arn:{p}:ec2:{r}:{a}:fleet/*",
+        "ec2:RunInstances": "arn:{p}:ec2:{r}:{a}:instance/*",
+        "ec2:CreateTags": "arn:{p}:ec2:{r}:{a}:instance/*",
         "vpc-lattice:RegisterTargets": "arn:{p}:vpc-lattice:{r}:{a}:targetgroup/*",
         "vpc-lattice:DeregisterTargets": "arn:{p}:vpc-lattice:{r}:{a}:targetgroup/*",
-        "elasticloadbalancing:RegisterTargets": "arn:{p}:elasticloadbalancing:{r}:{a}:targetgroup/*",
-        "elasticloadbalancing:DeregisterTargets": "arn:{p}:elasticloadbalancing:{r}:{a}:targetgroup/*",
+        "vpc-lattice:GetTargetGroup": "arn:{p}:vpc-lattice:{r}:{a}:targetgroup/*",
+        "vpc-lattice:ListTargets": "arn:{p}:vpc-lattice:{r}:{a}:targetgroup/*",
+        "elasticloadbalancing:RegisterTargets": "arn:{p}:elasticloadbalancing:{r}:{a}:targetgroup/*/*",
+        "elasticloadbalancing:DeregisterTargets": "arn:{p}:elasticloadbalancing:{r}:{a}:targetgroup/*/*",
+        "elasticloadbalancing:ModifyListener": "arn:{p}:elasticloadbalancing:{r}:{a}:listener/app/*/*/*",
+        "elasticloadbalancing:ModifyRule": "arn:{p}:elasticloadbalancing:{r}:{a}:listener-rule/app/*/*/*/*",
     }
 )
+
+
+def _other_context(context: dict[str, tuple[str, ...]], purpose: Purpose, action: str, where: _Where) -> str:
+    """Add what ECS sends for the other purposes, by the conditions of their managed policies; returns the resource."""
+    if purpose is Purpose.MANAGED_INSTANCES:
+        context["aws:requesttag/amazonecsmanaged"] = ("true",)
+        context["iam:passedtoservice"] = ("ec2.amazonaws.com",)
+        if action == "ec2:CreateTags":
+            context["ec2:createaction"] = ("RunInstances",)
+    return _OTHER_RESOURCES.get(action, "*").format(p=where.partition, r=where.region, a=where.account)
 
 
 def _volume_context(context: dict[str, tuple[str, ...]], action: str, where: _Where, *, tagged: bool) -> str:
