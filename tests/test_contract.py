@@ -139,7 +139,8 @@ def test_a_finding_makes_exit_code_1_only_when_asked():
 def test_the_text_answer_is_plain_in_a_pipe_and_fits_one_screen():
     text = investigate(SAMPLE).stdout.decode()
     assert "\x1b" not in text
-    lines = text.splitlines()
+    # One line repeats the source as given: how long its path is depends on where the tests run.
+    lines = text.replace(str(SAMPLE), "sample_logs").splitlines()
     assert all(len(line) <= 100 for line in lines if not line.startswith("aws "))
     assert "4 tasks hang in DEPROVISIONING" in lines[2]
     assert len(lines) <= 50
