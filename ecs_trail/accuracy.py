@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from ecs_trail.doors import investigate
 from ecs_trail.errors import UsageError
+from ecs_trail.event_names import IAM_CHANGE_RANKS
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.practice import Incident, incident, write
 from ecs_trail.vocabulary import Basis, Confidence, FindingKind, TaskState
@@ -176,18 +177,12 @@ def _measure_one(unit: tuple[str, int], withhold: float) -> KindAccuracy:
     return compare(document_of(shown), made, withheld=withheld)
 
 
-_GRANTS = frozenset({"AttachRolePolicy", "PutRolePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion"})
-
-
 def without(made: Incident, share: float) -> Incident:
-    """The incident with a share of its records held back, chosen by its kind and seed; the answer stays that of all.
-
-    Grants stay: a policy whose attachment nobody recorded, on a role that is not used afterwards, leaves no trace by
-    which any reader could tell a harmless swap from a loss.
-    """
+    """The incident with a share of its records held back, by kind and seed; grants stay, as nothing else tells a swap."""
     dice = random.Random(f"withhold/{made.kind}/{made.seed}/{share}")  # noqa: S311 - a repeatable choice, no secret
     drawn = [(record, dice.random()) for record in made.records]
-    return replace(made, records=[record for record, roll in drawn if roll >= share or record["eventName"] in _GRANTS])
+    kept = [one for one, roll in drawn if roll >= share or IAM_CHANGE_RANKS.get(one["eventName"]) in {1, 2}]
+    return replace(made, records=kept)
 
 
 def document_of(made: Incident) -> Json:
