@@ -178,7 +178,7 @@ def _measure_one(unit: tuple[str, int], withhold: float) -> KindAccuracy:
 
 
 def without(made: Incident, share: float) -> Incident:
-    """The incident with a share of its records held back, by kind and seed; grants stay, as nothing else tells a swap."""
+    """The incident with a share of its records held back, by kind and seed; grants stay: nothing else tells a swap."""
     dice = random.Random(f"withhold/{made.kind}/{made.seed}/{share}")  # noqa: S311 - a repeatable choice, no secret
     drawn = [(record, dice.random()) for record in made.records]
     kept = [one for one, roll in drawn if roll >= share or IAM_CHANGE_RANKS.get(one["eventName"]) in {1, 2}]
