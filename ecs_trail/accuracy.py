@@ -34,6 +34,7 @@ FIGURES: Final[Mapping[str, str]] = {
     "facts": "other facts",
 }
 _NAMING: Final = frozenset({Confidence.CERTAIN, Confidence.LIKELY})
+_KEPT: Final = "grants and changes of documents, trust and boundary"
 _HURT: Final = frozenset({TaskState.STUCK, TaskState.RECOVERED, TaskState.FAILED_TO_START})
 #: Findings the answers speak of; of a kind that is not listed they say nothing.
 _TOLD_FINDINGS: Final = frozenset(
@@ -142,7 +143,9 @@ class AccuracyReport:
             padded = (f"{cell:>{len(head)}}" for cell, head in zip(cells, heads, strict=True))
             lines.append(f"{row.kind:<{width}}  " + "  ".join(padded))
         if self.withhold:
-            lines.append(f"\n{self.withhold:.0%} of the records were held back: only claims that are wrong are listed.")
+            lines.append(
+                f"\n{self.withhold:.0%} of the records were held back, {_KEPT} aside: only wrong claims are listed."
+            )
         misses = self.misses
         lines.append(f"\n{len(misses)} misses." if misses else "\nNo miss.")
         return "\n".join([*lines, *map(str, misses)]) + "\n"
@@ -156,7 +159,7 @@ def _percent(row: KindAccuracy, figure: str) -> str:
 def measure(kinds: Sequence[str], seeds: Iterable[int], *, withhold: float = 0.0, workers: int = 1) -> AccuracyReport:
     """Investigate one incident for every kind and seed and compare each with its answer.
 
-    `withhold` (0 to 1) holds that share of all records back, chosen by kind and seed; then only wrong claims are
+    `withhold` (0 to 1) holds that share of the records back (`without` says which stay); then only wrong claims are
     misses, as what is not in the evidence cannot be known. Raises `UsageError` for an unknown kind or a share outside
     0 to 1.
     """

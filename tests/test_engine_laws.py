@@ -1,8 +1,8 @@
 """Laws of the engine, through the public door, on practice incidents.
 
 * How the evidence is packed, ordered, split and repeated changes no byte of the investigation.
-* Less evidence never makes a wrong cause firm (`certain` or `likely`), whether records are missing at random or the
-  evidence begins late.
+* Less evidence never makes a wrong cause firm (`certain` or `likely`), whether records are missing at random (grants
+  and changes of documents aside: `ecs_trail.accuracy.without`) or the evidence begins late.
 * Every event id in the investigation can be followed to its record; causes and repairs are calls that succeeded.
 """
 

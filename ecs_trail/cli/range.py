@@ -29,7 +29,7 @@ import click
     default=0.0,
     show_default=True,
     metavar="SHARE",
-    help="With --accuracy: hold this share of the records back.",
+    help="With --accuracy: hold this share of the records back, grants and the like aside.",
 )
 @click.option(
     "--workers",
