@@ -86,7 +86,17 @@ def needs(case: Case, resolved: datetime | None) -> dict[str, datetime | None]:
         wanted["ec2:DetachVolume"] = None if None in detached else max(detached)
     if not case.life["kept_by_design"]:
         wanted["ec2:DeleteVolume"] = resolved
+    if _detached_unseen(case):
+        del wanted["ec2:DetachVolume"]
     return wanted
+
+
+def _detached_unseen(case: Case) -> bool:
+    """Whether ECS was past detaching without a record of it: it tried to delete, and no refused detach is on record."""
+    if not case.volumes or any(volume["detached_by"] is not None for volume in case.volumes):
+        return False
+    own = [call["event_name"] for call in case.calls if call["by_ecs"] and call["outcome"] == Outcome.DENIED]
+    return "DeleteVolume" in own and "DetachVolume" not in own
 
 
 def denied_cleanup(case: Case, start: datetime | None) -> list[Row]:

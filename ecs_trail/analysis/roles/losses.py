@@ -235,6 +235,8 @@ def _lost(before: _Span, span: _Span, action: str, *, worked: bool) -> Certainty
     """Whether the step into a span lost the action, and how sure that is."""
     if not span.takes or before.verdict is Verdict.DENIED or _was_refused(before):
         return None
+    if span.change is not None and span.change.event_name == "DeletePolicy":
+        return Certainty.POSSIBLE  # it proves that a detach came before, which the evidence does not hold
     if span.verdict is Verdict.DENIED:
         if span.observed:
             return Certainty.OBSERVED
