@@ -1,8 +1,8 @@
 """How right the engine is, measured on practice incidents whose answer is known.
 
 `measure` makes incidents, has them investigated through the public door and compares every row with the answer.
-Fields that an answer leaves open (`unsure`) are not compared. An outage or finding it calls `maybe` may be absent; such
-an outage needs confidence `possible` unless a call was denied through the same changes.
+Fields an answer leaves open (`unsure`) are not compared; what it calls `maybe` may be absent, and needs `possible`
+unless a call was denied through the same changes.
 """
 
 import random
@@ -76,9 +76,8 @@ class Miss:
 class KindAccuracy:
     """The figures of one kind of incident.
 
-    `right` and `total` count by figure (`FIGURES`); `blamed`: harmless changes that a row names as a cause (where
-    records are held back: with confidence `certain` or `likely`);
-    `unfounded`: claims with confidence `certain` or `likely` that name a cause the answer does not.
+    `right`, `total`: by figure (`FIGURES`); `blamed`: harmless changes named as a cause (firmly, where records are held
+    back); `unfounded`: claims with confidence `certain` or `likely` that name a cause the answer does not.
     """
 
     kind: str
@@ -183,8 +182,7 @@ def _measure_one(unit: tuple[str, int], withhold: float) -> KindAccuracy:
 def without(made: Incident, share: float) -> Incident:
     """The incident with a share of its records held back, by kind and seed; grants stay: nothing else tells a swap."""
     dice = random.Random(f"withhold/{made.kind}/{made.seed}/{share}")  # noqa: S311 - a repeatable choice, no secret
-    drawn = [(record, dice.random()) for record in made.records]
-    kept = [one for one, roll in drawn if roll >= share or IAM_CHANGE_RANKS.get(one["eventName"]) in {1, 2}]
+    kept = [one for one in made.records if dice.random() >= share or IAM_CHANGE_RANKS.get(one["eventName"]) in {1, 2}]
     return replace(made, records=kept)
 
 
