@@ -1,6 +1,6 @@
 """One investigation: evidence and task states in, every frame out, each computed once.
 
-This is the roof: the only place where evidence and analysis meet.
+The only place where evidence and analysis meet.
 """
 
 from collections import defaultdict
@@ -15,21 +15,16 @@ import pandas as pd
 from ecs_trail.analysis.conduct.actors import actors
 from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
 from ecs_trail.analysis.conduct.trails import logging_gaps
-from ecs_trail.analysis.findings.explain import explain_task
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
 from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_causes, outside_changes
-from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
-from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.contradictions import contradictions
-from ecs_trail.analysis.roles.guard import Guarded, guard
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
 from ecs_trail.analysis.roles.judged import ROLE_CHANGES, role_changes
 from ecs_trail.analysis.roles.keys import key_outages
 from ecs_trail.analysis.roles.losses import GRACE
-from ecs_trail.analysis.roles.proposals import Proposal
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
@@ -41,9 +36,7 @@ from ecs_trail.errors import UsageError
 from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import TASK_STATES
 from ecs_trail.frames import rows, to_frame
-from ecs_trail.times import Window, aware_time, format_time
-from ecs_trail.views.card import html
-from ecs_trail.views.investigation import investigation
+from ecs_trail.times import Window
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
 STUCK_AFTER: Final = timedelta(minutes=10)
@@ -59,8 +52,8 @@ class Focus:
     cluster: str | None = None
 
 
-class Case:
-    """An investigation. Frames are plain pandas DataFrames, Arrow-backed, times in UTC; each is computed once."""
+class CaseFrames:
+    """The frames of one investigation, each computed once from the evidence and the frames before it."""
 
     def __init__(
         self,
@@ -289,58 +282,6 @@ class Case:
         """What a person must know first, the most urgent first."""
         return findings(self._frames(), self.as_of)
 
-    # -- questions ------------------------------------------------------------------------------------------------
-
-    def explain(self, task_arn: str) -> str:
-        """The chain of evidence of one task (ARN or id), in words. Raises `UsageError` for an unknown task."""
-        found = [task for task in rows(self.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
-        if not found:
-            raise UsageError(
-                f"no task '{task_arn}' in this case.", hint="case.tasks lists them; give an ARN or its last part."
-            )
-        task = found[0]
-        calls = [call for call in rows(self.volume_calls) if call["task_arn"] == task["task_arn"]]
-        changes = {one["event_id"]: one for one in (*rows(self.outside_changes), *calls, *rows(self.role_changes))}
-        outage = next((one for one in rows(self.outages) if one["id"] == task["outage_id"]), None)
-        return explain_task(task, calls, changes, outage, self.as_of)
-
-    def raw(self, event_id: str) -> str:
-        """A record exactly as received, JSON text; may hold session tokens. Raises `UsageError` for an unknown id."""
-        return self.evidence.raw(event_id)
-
-    def allowed(self, action: str, *, at: str | datetime, role: str | None = None) -> Decision:
-        """Whether ECS could take an action with a role at a moment, by replay: a `Decision` with verdict and reason.
-
-        `role` (ARN or name) may be left out where the case has only one.
-        """
-        return self.history.allowed(self._role(role), action, _moment(at))
-
-    def guard(self, *changes: Proposal | str, role: str | None = None) -> Guarded:
-        """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
-        frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
-        frames["events"] = to_frame(self.evidence.events)
-        return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
-
-    def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
-        """What differs in a role between two moments: one row per aspect, with the value before and after."""
-        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The investigation as the contract's JSON document."""
-        return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
-
-    def __repr__(self) -> str:
-        """One line: how much was read and what was found."""
-        ongoing = sum(row["status"] == "ongoing" for row in rows(self.findings))
-        return (
-            f"<Case as of {format_time(self.as_of)}: {len(self._events)} events, {len(self.tasks)} tasks, "
-            f"{len(self.findings)} findings, {ongoing} ongoing>"
-        )
-
-    def _repr_html_(self) -> str:
-        return html(self.document)
-
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def _frames(self) -> dict[str, pd.DataFrame]:
@@ -379,20 +320,3 @@ class Case:
             known = ", ".join(sorted({row["role_arn"] for row in listed})) or "none"
             raise UsageError(f"no role '{name}' in the evidence.", hint=f"infrastructure roles in it: {known}.")
         return uses[mine]
-
-    def _role(self, role: str | None) -> RoleKey:
-        known = list(self.history.arns)
-        if role is None and len(known) == 1:
-            return known[0]
-        wanted = [key for key in known if role is not None and role in {key[1], self.history.arns[key]}]
-        if len(wanted) == 1:
-            return wanted[0]
-        listed = ", ".join(sorted(self.history.arns.values())) or "none"
-        raise UsageError(
-            f"the role '{role}' is not one of this case." if role else "this case has not exactly one role.",
-            hint=f"give role=; known roles: {listed}.",
-        )
-
-
-def _moment(given: str | datetime) -> datetime:
-    return aware_time(given, now=datetime.now(UTC))
