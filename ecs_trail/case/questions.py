@@ -35,7 +35,10 @@ class Case(CaseFrames):
         calls = [call for call in rows(self.volume_calls) if call["task_arn"] == task["task_arn"]]
         changes = {one["event_id"]: one for one in (*rows(self.outside_changes), *calls, *rows(self.role_changes))}
         outage = next((one for one in rows(self.outages) if one["id"] == task["outage_id"]), None)
-        return explain_task(task, calls, changes, outage, self.as_of)
+        mine = next(
+            (one for one in rows(self.findings) if one["rivals"] and task["task_arn"] in one["task_arns"]), None
+        )
+        return explain_task(task, calls, changes, outage, rivals=mine["rivals"] if mine else (), as_of=self.as_of)
 
     def raw(self, event_id: str) -> str:
         """A record exactly as received, JSON text; may hold session tokens. Raises `UsageError` for an unknown id."""

@@ -69,7 +69,7 @@ def _print_causes(story: Story, console: Console) -> None:
     rest = len(story.causes) - _CAUSES_SHOWN
     if rest > 0:
         console.print(Text(f"  … and {rest:,} more: {_command(story, 'roles')}"), soft_wrap=True)
-    for note in filter(None, (story.causes_note, story.certainty)):
+    for note in filter(None, (story.causes_note, story.certainty, *story.rivals)):
         console.print(Padding(Text(note), (0, 0, 0, 2)))
 
 

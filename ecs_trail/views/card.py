@@ -126,7 +126,7 @@ def _causes(story: Story) -> str:
     if not story.causes and not story.causes_note:
         return ""
     table = _table(_cause(cause) for cause in story.causes[:_CAUSES_SHOWN])
-    notes = "".join(f"<p>{escape(note)}</p>" for note in (story.causes_note, story.certainty) if note)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in (story.causes_note, story.certainty, *story.rivals) if note)
     return _section("Cause", table + _more(len(story.causes) - _CAUSES_SHOWN, "case.role_changes") + notes)
 
 

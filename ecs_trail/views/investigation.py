@@ -45,6 +45,7 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         *("id", "kind", "severity", "status", "title", "role_arn", "outage_id", "cause_event_ids", "task_arns"),
         *("volume_ids", "secret_arns", "started_at", "ended_at", "confidence", "basis", "explanation", "evidence"),
         "repair",
+        "rivals",
     ),
     "contradictions": ("event_id", "event_time", "role_arn", "action", "replayed", "observed", "policy_type"),
 }
@@ -70,6 +71,8 @@ def _value(name: str, value: Any) -> Any:
         return format_time(value)
     if name == "policies" and isinstance(value, list):
         return [_json(text) for text in value]
+    if name == "rivals" and isinstance(value, list):
+        return [{inner: _value(inner, one) for inner, one in rival.items()} for rival in value]
     return _json(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
 
 

@@ -27,6 +27,8 @@ _STATE_PLACE: Final = {
     )
 }
 _PROBLEMS_SHOWN: Final = 3
+_OPEN: Final = "open"
+_OPEN_SHOWN: Final = 3
 #: Kind of finding -> words about its first moment.
 _FIRST: Final = {
     "stuck_tasks": "the first task hung at",
@@ -99,6 +101,7 @@ class Story:
     items_title: str
     items: tuple[Item, ...]
     certainty: str
+    rivals: tuple[str, ...]
     repairs: tuple[Repair, ...]
     others: tuple[Other, ...]
     looked_at: tuple[str, ...]
@@ -123,6 +126,7 @@ def tell(document: Document) -> Story:
         items_title=items_title,
         items=tuple(items),
         certainty="" if main is None else words.confidence(main.get("confidence"), _basis(main)),
+        rivals=tuple(_rivals(main or {})),
         repairs=tuple(_repair(step) for step in (main or {}).get("repair", ())),
         others=tuple(_other(finding) for finding in ranked[1:]),
         looked_at=tuple(_looked_at(document)),
@@ -237,6 +241,20 @@ def _causes_note(main: Row | None, causes: Sequence[Cause]) -> str:
     if not causes and main.get("kind") in _FIRST:
         return "No change in the evidence explains this."
     return "" if causes and all(cause.call for cause in causes) else clean(main.get("explanation"), 600)
+
+
+def _rivals(main: Row) -> Iterable[str]:
+    """What else might have been the cause: the ruled out ones in a line, each open one in its own."""
+    listed_rivals = main.get("rivals") or ()
+    out = [clean(rival["event_name"]) for rival in listed_rivals if rival["standing"] != _OPEN]
+    still = [rival for rival in listed_rivals if rival["standing"] == _OPEN]
+    if out:
+        names = listed(list(dict.fromkeys(out)), most=4)
+        yield f"Ruled out as a cause: {count(len(out), 'other change')} of the role ({names})."
+    for rival in still[:_OPEN_SHOWN]:
+        when = f" at {_short(rival['event_time'])}" if rival.get("event_time") else ""
+        who = f" by {words.actor(rival['actor'])}" if rival.get("actor") else ""
+        yield f"Not ruled out: {clean(rival['event_name'])}{who}{when}: {clean(rival['reason'], 200)}."
 
 
 def _tasks_of(document: Document, main: Row) -> list[Row]:

@@ -22,10 +22,22 @@ _STATES = {
 
 
 def explain_task(
-    task: Row, calls: Sequence[Row], changes: Mapping[str, Row], outage: Row | None, as_of: datetime
+    task: Row,
+    calls: Sequence[Row],
+    changes: Mapping[str, Row],
+    outage: Row | None,
+    *,
+    rivals: Sequence[Row] = (),
+    as_of: datetime,
 ) -> str:
-    """The story of one task, a sentence a line. `calls` are its volume calls, `changes` all changes by event id."""
-    return "\n".join(_lines(task, calls, changes, outage, as_of))
+    """The story of one task, a sentence a line.
+
+    `calls` are its volume calls, `changes` all changes by event id, `rivals` those of the finding it belongs to.
+    """
+    told = [*_lines(task, calls, changes, outage, as_of), *(_rival(one) for one in rivals)]
+    return "\n".join(
+        [*told, f"Confidence: {task['confidence']}; basis: {', '.join(task['basis']) or 'the calls of ECS'}."]
+    )
 
 
 def _lines(
@@ -61,7 +73,12 @@ def _lines(
         yield f"Still waiting at {spell(as_of)}, {_length(as_of - task['blocked_since'])} after it was blocked."
     if task["at_risk"]:
         yield "Its role cannot do the cleanup now: it will hang when it is stopped."
-    yield f"Confidence: {task['confidence']}; basis: {', '.join(task['basis']) or 'the calls of ECS'}."
+
+
+def _rival(rival: Row) -> str:
+    standing = "Ruled out" if rival["standing"] == "ruled_out" else "Not ruled out"
+    when = f" at {spell(rival['event_time'])}" if rival["event_time"] else ""
+    return f"{standing}: {rival['event_name']}{when}, for {rival['reason']} [{rival['event_id']}]."
 
 
 def _refusals(task: Row, calls: Sequence[Row]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
+from ecs_trail.analysis.findings.rivals import rivals, rivals_sentence
 from ecs_trail.analysis.findings.words import cause_clause, counted, names, outage_sentence, role_label
 from ecs_trail.arns import role_key
 from ecs_trail.calls import PolicyType
@@ -46,17 +47,20 @@ def _stuck_finding(known: Known, tasks: Sequence[Row], outage: Row | None) -> Ro
     label = role_label(tasks[0]["role_arn"])
     why = cause_clause(causes, label) if causes else "no change in the evidence explains it"
     ended = None if waiting else max((task["resolved_at"] for task in tasks if task["resolved_at"]), default=None)
+    impact = _impact(known, tasks, role)
+    others = rivals(known, tasks, [cause["event_id"] for cause in causes], outage, impact["confidence"])
     return finding_row(
         FindingKind.STUCK_TASKS,
         Severity.CRITICAL if waiting else Severity.MEDIUM,
         ONGOING if waiting else RESOLVED,
         title=f"{_hanging(len(waiting), len(tasks))} in DEPROVISIONING: {why}",
-        **_impact(known, tasks, role),
+        **impact,
         outage_id=outage and outage["id"],
         cause_event_ids=[cause["event_id"] for cause in causes],
         started_at=min((task["blocked_since"] for task in tasks if task["blocked_since"]), default=None),
         ended_at=ended,
-        explanation=_stuck_explanation(known, tasks, causes, outage),
+        explanation=" ".join(filter(None, (_stuck_explanation(known, tasks, causes, outage), rivals_sentence(others)))),
+        rivals=others,
         repair=_repairs(known, tasks, causes, outage, role) if waiting else [],
     )
 
@@ -217,6 +221,8 @@ def provisioning(known: Known) -> Iterator[Row]:
         healed = outage["end"] if outage else _later_success(known, role_id, last)
         why = cause_clause(causes, label) if causes else _failure_words(tasks)
         explanation = [outage_sentence(outage)] if outage else []
+        impact = _impact(known, tasks, role)
+        others = rivals(known, tasks, [cause["event_id"] for cause in causes], outage, impact["confidence"])
         explanation.append(
             f"ECS could not create or attach the volumes of {names([task['task_arn'] for task in tasks])}."
         )
@@ -225,12 +231,13 @@ def provisioning(known: Known) -> Iterator[Row]:
             Severity.MEDIUM if healed else Severity.HIGH,
             RESOLVED if healed else ONGOING,
             title=f"{counted(len(tasks), 'task')} failed to start: {why}",
-            **_impact(known, tasks, role),
+            **impact,
             outage_id=outage_id,
             cause_event_ids=[cause["event_id"] for cause in causes],
             started_at=min((task["blocked_since"] for task in tasks if task["blocked_since"]), default=None),
             ended_at=healed,
-            explanation=" ".join(explanation),
+            explanation=" ".join(filter(None, (*explanation, rivals_sentence(others)))),
+            rivals=others,
             repair=[] if healed else _provision_repair(known, role, causes, outage),
         )
 

@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import pandas as pd
 
 from ecs_trail.arns import role_key
-from ecs_trail.frames import STEPS, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import RIVALS, STEPS, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.vocabulary import (
     Confidence,
     FindingKind,
@@ -39,6 +40,7 @@ FINDINGS: Final = FrameSpec(
         "explanation": TEXT,
         "evidence": TEXTS,
         "repair": STEPS,
+        "rivals": RIVALS,
     },
 )
 ONGOING: Final = "ongoing"
@@ -68,6 +70,18 @@ class Known:
     logging_gaps: Sequence[Row]
     gone_policies: Mapping[str, str | None]
     as_of: datetime
+
+    @cached_property
+    def _by_role(self) -> Mapping[tuple[str, str] | None, list[Row]]:
+        found: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
+        for change in self.changes.values():
+            for role in {role_key(arn) for arn in change["role_arns"]}:
+                found[role].append(change)
+        return found
+
+    def changes_of(self, role: tuple[str, str]) -> Sequence[Row]:
+        """The changes that name or reach a role, in causal order."""
+        return self._by_role.get(role, ())
 
     def causes(self, blocked: Sequence[Row]) -> list[Row]:
         """The changes behind tasks or secrets as rows, oldest first, wherever they were made."""
@@ -117,6 +131,7 @@ def finding_row(kind: FindingKind, severity: Severity, status: str, **more: Any)
         "volume_ids": [],
         "secret_arns": [],
         "repair": [],
+        "rivals": [],
         "basis": [],
         "evidence": [],
     }

@@ -7,6 +7,7 @@ from typing import Any
 from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.impact import role_repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
+from ecs_trail.analysis.findings.rivals import rivals, rivals_sentence
 from ecs_trail.analysis.findings.words import cause_clause, counted, done, outage_sentence, role_label, sentence
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.frames import Row
@@ -78,6 +79,8 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
     explanation = [outage_sentence(outage)] if outage else []
     explanation += [f"{sentence(done(cause, label))} [{cause['event_id']}]." for cause in causes]
     explanation.append("Without rotation, Service Connect traffic breaks seven days after the last one.")
+    confidence = secrets[0]["confidence"] or Confidence.POSSIBLE
+    others = rivals(known, secrets, [cause["event_id"] for cause in causes], outage, confidence)
     return finding_row(
         FindingKind.TLS_BLOCKED,
         Severity.HIGH if waiting else Severity.LOW,
@@ -89,9 +92,10 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
         secret_arns=sorted({one for one in (row["secret_arn"] or row["secret_name"] for row in secrets) if one}),
         started_at=min((row["blocked_since"] for row in secrets if row["blocked_since"]), default=None),
         ended_at=None if waiting else max((row["resolved_at"] for row in secrets if row["resolved_at"]), default=None),
-        confidence=secrets[0]["confidence"] or Confidence.POSSIBLE,
+        confidence=confidence,
         basis=sorted({one for row in secrets for one in row["basis"]}),
-        explanation=" ".join(explanation),
+        explanation=" ".join(filter(None, (*explanation, rivals_sentence(others)))),
+        rivals=others,
         evidence=list(dict.fromkeys(event for row in secrets for event in row["denied_event_ids"][:3])),
         repair=_tls_repair(known, role, causes, outage) if waiting else [],
     )

@@ -161,7 +161,10 @@ def _link(
     block.outage_id = earliest[1]["outage_id"]
     linked = {loss["outage_id"] for _, loss in first}
     direct = [loss for _, loss in first]
+    firm = any(loss["certainty"] != "possible" for loss in direct)
     for loss in mine:
+        if firm and loss["certainty"] == "possible" and loss not in direct:
+            continue  # a firm claim must not carry a guess: no refused call speaks for this one
         until = wanted[loss["action"]] or case.as_of
         open_then = loss["regained_at"] is None or loss["regained_at"] > start
         later = loss["lost_at"] >= block.since and open_then

@@ -40,6 +40,7 @@ ROLE_CHANGES: Final = FrameSpec(
         "target": TEXT,
         "moved_from": TEXT,
         "moved_to": TEXT,
+        "policy_known": FLAG,
     },
 )
 Step = tuple[RoleKey, Moment, Moment]
@@ -118,6 +119,7 @@ def _judged(
         "target": change.target_id or None,
         "moved_from": change.moved_from or None,
         "moved_to": change.boundary if change.event_name == "MoveAccount" else None,
+        "policy_known": not any(change.policy_arn in after.material.opaque for _, _, after in steps),
     }
 
 
