@@ -5,6 +5,11 @@ Resource Names and IDs", both read on 2026-11-24.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+#: IAM's limit for an ARN (*IAM API Reference*, `arnType`); what is longer is none of AWS's and is not remembered.
+_LONGEST: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,11 @@ def parse_arn(text: str | None) -> Arn | None:
     """The parts of an ARN, or None for anything else."""
     if not text or not text.startswith("arn:"):
         return None
+    return _parsed(text) if len(text) <= _LONGEST else _parsed.__wrapped__(text)
+
+
+@lru_cache(maxsize=16384)
+def _parsed(text: str) -> Arn | None:
     parts = text.split(":", 5)
     return Arn(parts[1], parts[2], parts[3], parts[4], parts[5]) if len(parts) == 6 else None
 
