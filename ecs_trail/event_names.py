@@ -122,6 +122,7 @@ SECRET_EVENTS: Final = frozenset(
         "UpdateSecretVersionStage",
         "DescribeSecret",
         "GetSecretValue",
+        "BatchGetSecretValue",
         "DeleteSecret",
         "RestoreSecret",
         "TagResource",

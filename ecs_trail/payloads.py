@@ -54,6 +54,11 @@ def objects(value: object) -> Iterator[Object]:
                 yield item
 
 
+def texts(value: object) -> list[str]:
+    """The non-empty strings of a list; nothing for anything else."""
+    return [one for one in value if isinstance(one, str) and one] if isinstance(value, list) else []
+
+
 def text(value: object) -> str | None:
     """A value as text where it is a non-empty string; None otherwise."""
     return value if isinstance(value, str) and value else None

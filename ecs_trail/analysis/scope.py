@@ -22,8 +22,8 @@ from ecs_trail.event_names import (
     VOLUME_EVENTS,
 )
 from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, each, rows
-from ecs_trail.payloads import Object, at, json_list, json_object, objects, text
-from ecs_trail.vocabulary import SECRET_PREFIX, SESSION_PURPOSES, Purpose
+from ecs_trail.payloads import Object, at, json_list, json_object, objects, text, texts
+from ecs_trail.vocabulary import ECS_HOSTS, SECRET_PREFIX, SESSION_PURPOSES, Purpose
 
 ROLE_USES: Final = FrameSpec(
     name="role_uses",
@@ -136,9 +136,12 @@ def trim(events: pd.DataFrame, scope: Scope, calls: pd.DataFrame) -> pd.DataFram
     """The events that belong to the evidence now that ids are known; order and columns stay."""
     source, name = events["event_source"], events["event_name"]
     volume_events = frozenset(calls["event_id"].dropna())
+    # Session names are data: what ECS does under a name nobody documented counts where the role is known.
+    issuers = [arn for arn in events["session_issuer_arn"].dropna().unique() if role_key(arn) in scope.roles]
     keep = (
         events["session_name"].isin(SESSION_PURPOSES)
         | events["requested_session_name"].isin(SESSION_PURPOSES)
+        | (events["session_issuer_arn"].isin(issuers) & events["invoked_by"].isin(list(ECS_HOSTS)))
         | ((source == "ecs.amazonaws.com") & name.isin(ECS_WRITES))
         | source.isin(["organizations.amazonaws.com", "cloudtrail.amazonaws.com"])
         | ((source == "ec2.amazonaws.com") & events["event_id"].isin(volume_events))
@@ -160,14 +163,15 @@ def _touches(row: Mapping[str, Any], scope: Scope) -> bool:
     if source == "sts.amazonaws.com":
         return role_key(row["target_role_arn"]) in scope.roles
     if source == "secretsmanager.amazonaws.com":
-        told = (text(request.get("secretId")), text(request.get("name")), *_arns(row))
+        told = [text(request.get("secretId")), text(request.get("name")), *texts(request.get("secretIdList"))]
+        told += _arns(row)
         return any(one is not None and (SECRET_PREFIX in one or one in scope.secrets) for one in told)
     if source == "acm-pca.amazonaws.com" and name in CERTIFICATE_AUTHORITY_EVENTS:
         arn = text(request.get("certificateAuthorityArn")) or text(request.get("resourceArn"))
         return arn in scope.authorities
     if source == "kms.amazonaws.com" and name in KEY_EVENTS:
         secret = text(at(request, "encryptionContext", "SecretARN"))
-        told = (text(request.get("keyId")), *_arns(row))
+        told = [text(request.get("keyId")), *_arns(row)]
         same = any(last_part(one) == last_part(key) for one in told if one for key in scope.keys)
         return same or (secret is not None and SECRET_PREFIX in secret)
     return source == "ec2.amazonaws.com" and name in VOLUME_EVENTS and _names_volume(request, scope)

@@ -19,6 +19,8 @@ from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
 from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_causes, outside_changes
+from ecs_trail.analysis.purposes.blocks import blocked_work
+from ecs_trail.analysis.purposes.calls import purpose_calls
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.contradictions import contradictions
 from ecs_trail.analysis.roles.history import RoleHistory, role_history
@@ -258,6 +260,16 @@ class CaseFrames:
         return pass_role_denials(self._events)
 
     @cached_property
+    def purpose_calls(self) -> pd.DataFrame:
+        """ECS's calls for targets, listeners and Managed Instances, and under unknown session names."""
+        return purpose_calls(self._events, list(self.history.arns.values()))
+
+    @cached_property
+    def blocked_work(self) -> pd.DataFrame:
+        """What ECS was refused, or did only in part, for these purposes, and through which outage."""
+        return blocked_work(self.purpose_calls, self.losses, as_of=self.as_of, grace=self.grace)
+
+    @cached_property
     def actors(self) -> pd.DataFrame:
         """Who wrote to the roles: through what, from where, and who stood behind the session."""
         return actors(self._events, self.role_changes)
@@ -286,7 +298,7 @@ class CaseFrames:
 
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
-        more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls")
+        more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
         conduct = ("impersonations", "secret_reads", "logging_gaps")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}

@@ -16,7 +16,7 @@ import pandas as pd
 from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome, actor, made_by_ecs, outcome, refusal
 from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
-from ecs_trail.payloads import at, json_list, json_object, objects, text
+from ecs_trail.payloads import at, json_list, json_object, objects, text, texts
 from ecs_trail.vocabulary import ECS_HOSTS, SECRET_PREFIX, SESSION_NAMES
 
 IMPERSONATIONS: Final = FrameSpec(
@@ -211,15 +211,11 @@ def _secrets(row: Mapping[str, Any]) -> Iterator[str]:
     told: Iterable[Any] = (
         request.get("secretId"),
         at(request, "encryptionContext", "SecretARN"),
-        *_texts(request.get("secretIdList")),
+        *texts(request.get("secretIdList")),
         *(item.get("ARN") or item.get("arn") for item in objects(json_list(row["resources"]))),
         refusal(row["error_message"]).resource,
     )
     yield from (one for one in map(text, told) if one is not None and SECRET_PREFIX in one)
-
-
-def _texts(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def _bare_name(secret: str) -> str:

@@ -62,6 +62,7 @@ class Known:
     changes: Mapping[str, Row]
     states: Mapping[tuple[str, str] | None, Sequence[Row]]
     denials: Sequence[Row]
+    blocked_work: Sequence[Row]
     key_changes: Mapping[str, Row]
     calls: Mapping[str, Row]
     contradictions: Mapping[str, Row]
@@ -104,6 +105,7 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         changes={row["event_id"]: row for row in rows(frames["role_changes"])},
         states=states,
         denials=rows(frames["pass_role_denials"]),
+        blocked_work=rows(frames["blocked_work"]),
         key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
         calls={row["event_id"]: row for row in rows(_tag_writes(frames["volume_calls"]))},
         contradictions={row["event_id"]: row for row in rows(frames["contradictions"])},

@@ -99,6 +99,24 @@ def look(role: Row) -> Step:
     )
 
 
+def allow_pass_role_to_instances(role: Row, instance_role_arn: str) -> Step:
+    """The least statement that lets ECS give Managed Instances a role of any name, and give it to nobody else."""
+    statement = {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": instance_role_arn,
+        "Condition": {"StringLike": {"iam:PassedToService": "ec2.*"}},
+    }
+    return step(
+        f"Let ECS pass {_short(instance_role_arn)} to the instances.",
+        command(
+            *("aws", "iam", "put-role-policy", "--role-name", role["role_name"]),
+            *("--policy-name", "pass-instance-role", "--policy-document"),
+            json_text({"Version": "2012-10-17", "Statement": [statement]}),
+        ),
+    )
+
+
 def repair_tags(volumes: Sequence[Row]) -> list[Step]:
     """Put the reserved tags back on volumes, so that ECS may work on them again."""
     return [

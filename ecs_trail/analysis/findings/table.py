@@ -11,6 +11,7 @@ from ecs_trail.analysis.findings.conduct import blind_spots, impersonated, secre
 from ecs_trail.analysis.findings.impact import at_risk, provisioning, stuck
 from ecs_trail.analysis.findings.known import FINDINGS, RESOLVED, Known, known_from
 from ecs_trail.analysis.findings.others import leaked, pass_role, tls_blocked
+from ecs_trail.analysis.findings.purposes import work_blocked
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import FindingKind, Severity
 
@@ -18,6 +19,7 @@ _MAKERS: Final[Iterable[Callable[[Known], Iterator[Row]]]] = (
     stuck,
     at_risk,
     provisioning,
+    work_blocked,
     leaked,
     tls_blocked,
     pass_role,

@@ -91,6 +91,11 @@ _WORK: Final = {
 }
 
 
+def work(purpose: str | None, phase: str | None, session_name: str | None) -> str:
+    """What ECS does for a purpose in a phase, in words; for an unknown session its name."""
+    return _WORK.get((purpose or "", phase or "")) or f"work under the session {session_name}"
+
+
 def outage_sentence(outage: Row) -> str:
     """What the role could not do, and from when until when."""
     until = f"until {format_time(outage['end'])}" if outage["end"] else "and still cannot at the end of the evidence"

@@ -1,0 +1,1 @@
+"""What ECS does with an infrastructure role beside volumes and TLS: targets, listeners, Managed Instances."""
