@@ -58,7 +58,13 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 
 
 def confidence(losses: Sequence[Loss]) -> Confidence:
-    """Certain where replay and refused calls agree, likely where one of them speaks, else possible."""
+    """Certain where replay and refused calls agree, likely where one of them speaks, else possible.
+
+    A cause that only guessed losses name makes the whole possible: a firm claim must not carry a guess.
+    """
+    firm = {change.event_id for loss in losses if loss.certainty is not Certainty.POSSIBLE for change in loss.causes}
+    if any(change.event_id not in firm for loss in losses for change in loss.causes):
+        return Confidence.POSSIBLE
     if any(loss.certainty is Certainty.REPLAYED and loss.denials for loss in losses):
         return Confidence.CERTAIN
     if any(loss.certainty is not Certainty.POSSIBLE for loss in losses):
