@@ -239,7 +239,9 @@ def _lost(before: _Span, span: _Span, action: str, *, worked: bool) -> Certainty
         return Certainty.POSSIBLE  # it proves that a detach came before, which the evidence does not hold
     if span.verdict is Verdict.DENIED:
         if span.observed:
-            return Certainty.OBSERVED
+            # A put may have made the policy anew: unlike a detach it does not show that anything was granted before.
+            made = span.change is not None and span.change.event_name == "PutRolePolicy"
+            return Certainty.POSSIBLE if made and span.drops_grant else Certainty.OBSERVED
         if before.verdict is Verdict.ALLOWED or action == ASSUME_ROLE or span.denied:
             return Certainty.REPLAYED
         return Certainty.POSSIBLE if worked else None
