@@ -30,7 +30,7 @@ from ecs_trail.analysis.roles.losses import GRACE
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
-from ecs_trail.analysis.tls import tls, tls_calls
+from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
@@ -253,6 +253,11 @@ class CaseFrames:
         if self.focus.role is None:
             return found
         return found[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
+
+    @cached_property
+    def tls_steps(self) -> pd.DataFrame:
+        """Issues, rotations and deletions of certificates, the calls of each gathered into one step."""
+        return tls_steps(self._events, tls_calls(self._events), as_of=self.as_of)
 
     @cached_property
     def pass_role_denials(self) -> pd.DataFrame:

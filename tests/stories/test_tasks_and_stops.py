@@ -767,3 +767,41 @@ def test_shuffled_doubled_and_split_evidence_gives_the_same_document(tmp_path: P
     told.pop("evidence")
     plain.pop("evidence")
     assert told == plain
+
+
+def _unable_at(story: Story, at: str) -> dict:
+    facts = {"lastStatus": "STOPPED", "desiredStatus": "STOPPED", "stopCode": "TaskFailedToStart", "createdAt": at}
+    return story.task_state(
+        "new", **facts, stoppingAt=at, stoppedAt=at, attachment="FAILED", reason=UNABLE, volume=False
+    )
+
+
+def test_a_role_made_a_minute_ago_is_told_apart_from_a_wrong_trust_policy(story: Story) -> None:
+    story.create_role("10:00", id="made")
+    story.attach("10:00:05", id="granted")
+    story.launch("10:01", "new")
+    answer = story.ask(tasks=[story.save_tasks(_unable_at(story, "10:01"))])
+    found = answer.finding("provisioning_blocked")
+    assert found["cause_event_ids"] == []
+    assert "had been made 60 s before, which IAM may not have spread yet" in found["title"]
+    assert "[made]" in found["explanation"]
+
+
+def test_a_trust_policy_that_never_named_ecs_is_said_to_be_the_reason(story: Story) -> None:
+    story.create_role("10:00", id="made", trust=trusts("ec2.amazonaws.com"))
+    story.attach("10:00:05", id="granted")
+    story.launch("10:01", "new")
+    answer = story.ask(tasks=[story.save_tasks(_unable_at(story, "10:01"))])
+    found = answer.finding("provisioning_blocked")
+    assert found["cause_event_ids"] == []
+    assert "the trust policy of role ecsInfra does not let ECS assume it" in found["title"]
+    assert "[made]" in found["explanation"]
+
+
+def test_a_role_made_long_ago_is_not_called_young(story: Story) -> None:
+    story.healthy_role()
+    story.launch("10:30", "new")
+    answer = story.ask(tasks=[story.save_tasks(_unable_at(story, "10:30"))])
+    title = answer.finding("provisioning_blocked")["title"]
+    assert "had been made" not in title
+    assert "trust policy" not in title

@@ -6,17 +6,17 @@ nothing explains form one finding per role.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
 from ecs_trail.analysis.findings.rivals import rivals, rivals_sentence
-from ecs_trail.analysis.findings.words import cause_clause, counted, names, outage_sentence, role_label
+from ecs_trail.analysis.findings.words import cause_clause, counted, names, outage_sentence, role_label, sentence, spell
 from ecs_trail.arns import role_key
 from ecs_trail.calls import PolicyType
 from ecs_trail.frames import Row
-from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Phase, Purpose, Severity, TaskState
+from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, FindingKind, Phase, Purpose, Severity, TaskState
 
 _CONFIDENCES = {one: at for at, one in enumerate(Confidence)}
 
@@ -219,8 +219,10 @@ def provisioning(known: Known) -> Iterator[Row]:
         label = role_label(tasks[0]["role_arn"])
         last = max((task["blocked_since"] for task in tasks if task["blocked_since"]), default=known.as_of)
         healed = outage["end"] if outage else _later_success(known, role_id, last)
-        why = cause_clause(causes, label) if causes else _failure_words(tasks)
+        refused = None if causes else _unassumable(known, role_id, tasks)
+        why = cause_clause(causes, label) if causes else refused[0] if refused else _failure_words(tasks)
         explanation = [outage_sentence(outage)] if outage else []
+        explanation += [refused[1]] if refused else []
         impact = _impact(known, tasks, role)
         others = rivals(known, tasks, [cause["event_id"] for cause in causes], outage, impact["confidence"])
         explanation.append(
@@ -240,6 +242,44 @@ def provisioning(known: Known) -> Iterator[Row]:
             rivals=others,
             repair=[] if healed else _provision_repair(known, role, causes, outage),
         )
+
+
+def _unassumable(known: Known, role_id: tuple[str, str] | None, tasks: Sequence[Row]) -> tuple[str, str] | None:
+    """Why ECS could not assume a role that no change took from it: too young, or never trusted. A title and a sentence.
+
+    IAM spreads a new role within minutes (*ECS Developer Guide*, troubleshooting of EBS volumes: "retry after waiting
+    for a few minutes"), so a refusal right after its creation is no proof of a wrong trust policy.
+    """
+    refused = [
+        task
+        for task in tasks
+        if task["blocked_action"] == ASSUME_ROLE or "unable to assume" in (task["saved_reason"] or "")
+    ]
+    moment = min((task["blocked_since"] for task in refused), default=None)
+    if moment is None or role_id is None:
+        return None
+    label = role_label(tasks[0]["role_arn"])
+    state = known.state_at(role_id, moment)
+    trusted = state["lets_ecs_assume"] if state is not None else None
+    made = [one for one in known.changes_of(role_id) if one["event_name"] == "CreateRole" and one["applied"]]
+    young = [one for one in made if timedelta() <= moment - one["event_time"] <= _SPREADING]
+    if young and trusted != "denied":
+        seconds = int((moment - young[-1]["event_time"]).total_seconds())
+        told = f"{label} was made {seconds} s before the first failure [{young[-1]['event_id']}]"
+        return (
+            f"{label} had been made {seconds} s before, which IAM may not have spread yet",
+            f"{sentence(told)}, and its trust policy lets ECS assume it: wait a few minutes and start the tasks again.",
+        )
+    if trusted == "denied" and state is not None:
+        where = f" [{state['event_id']}]" if state["event_id"] else ""
+        return (
+            f"the trust policy of {label} does not let ECS assume it",
+            f"The trust policy of {label} has not let ECS assume it since {spell(state['since'])}{where}.",
+        )
+    return None
+
+
+_SPREADING: Final = timedelta(minutes=10)
 
 
 def _failure_words(tasks: Sequence[Row]) -> str:

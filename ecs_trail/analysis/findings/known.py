@@ -84,6 +84,11 @@ class Known:
         """The changes that name or reach a role, in causal order."""
         return self._by_role.get(role, ())
 
+    def state_at(self, role: tuple[str, str], moment: datetime) -> Row | None:
+        """What a role was at a moment; None where nothing is known of it."""
+        fitting = [one for one in self.states.get(role, ()) if one["since"] is None or one["since"] <= moment]
+        return fitting[-1] if fitting else None
+
     def causes(self, blocked: Sequence[Row]) -> list[Row]:
         """The changes behind tasks or secrets as rows, oldest first, wherever they were made."""
         ids = dict.fromkeys(event for one in blocked for event in one["cause_event_ids"])

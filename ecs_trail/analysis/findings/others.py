@@ -8,10 +8,18 @@ from ecs_trail.analysis.findings import repair
 from ecs_trail.analysis.findings.impact import role_repair
 from ecs_trail.analysis.findings.known import ONGOING, RESOLVED, Known, finding_row
 from ecs_trail.analysis.findings.rivals import rivals, rivals_sentence
-from ecs_trail.analysis.findings.words import cause_clause, counted, done, outage_sentence, role_label, sentence
+from ecs_trail.analysis.findings.words import (
+    cause_clause,
+    counted,
+    done,
+    outage_sentence,
+    role_label,
+    sentence,
+    spell,
+)
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.frames import Row
-from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Severity, TlsState, VolumeState
+from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Phase, Severity, TlsState, VolumeState
 
 
 def leaked(known: Known) -> Iterator[Row]:
@@ -78,7 +86,7 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
     shown = waiting or secrets
     explanation = [outage_sentence(outage)] if outage else []
     explanation += [f"{sentence(done(cause, label))} [{cause['event_id']}]." for cause in causes]
-    explanation.append("Without rotation, Service Connect traffic breaks seven days after the last one.")
+    explanation += _consequences(waiting)
     confidence = secrets[0]["confidence"] or Confidence.POSSIBLE
     others = rivals(known, secrets, [cause["event_id"] for cause in causes], outage, confidence)
     return finding_row(
@@ -99,6 +107,26 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
         evidence=list(dict.fromkeys(event for row in secrets for event in row["denied_event_ids"][:3])),
         repair=_tls_repair(known, role, causes, outage) if waiting else [],
     )
+
+
+def _consequences(waiting: Sequence[Row]) -> Iterator[str]:
+    """What follows if nothing is done, with times (ECS Developer Guide, "Encrypt Service Connect traffic")."""
+    phases = {row["phase"] for row in waiting}
+    if Phase.ISSUE in phases:
+        yield "A service without its first certificate cannot serve Service Connect traffic over TLS."
+    if Phase.DELETE in phases:
+        yield "A service whose secret ECS may not delete stays DRAINING: it cannot be deleted while this lasts."
+    if not waiting or Phase.ROTATE not in phases:
+        return
+    rotating = [row for row in waiting if row["phase"] == Phase.ROTATE]
+    due = min((row["next_rotation_due_at"] for row in rotating if row["next_rotation_due_at"]), default=None)
+    ends = min((row["certificate_valid_until"] for row in rotating if row["certificate_valid_until"]), default=None)
+    if due is not None:
+        yield f"The first rotation that is blocked was due at {spell(due)}."
+    if ends is not None:
+        yield f"The first certificate is valid until {spell(ends)}; from then on Service Connect traffic breaks."
+    else:
+        yield "Without rotation, Service Connect traffic breaks seven days after the last one."
 
 
 def _tls_repair(known: Known, role: Row | None, causes: Sequence[Row], outage: Row | None) -> list[repair.Step]:

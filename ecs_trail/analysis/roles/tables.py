@@ -38,6 +38,7 @@ ROLE_STATES: Final = FrameSpec(
         "complete": FLAG,
         "documents": TEXT,
         "versions": TEXT,
+        "lets_ecs_assume": TEXT,
     },
 )
 ROLES: Final = FrameSpec(
@@ -130,9 +131,20 @@ def role_states(history: RoleHistory) -> pd.DataFrame:
                     "complete": state.complete,
                     "documents": msgspec.json.encode(dict(state.inline)).decode(),
                     "versions": msgspec.json.encode(dict(moment.material.versions)).decode(),
+                    "lets_ecs_assume": _trusts_ecs(history, key, moment),
                 }
             )
     return ROLE_STATES.frame(found)
+
+
+def _trusts_ecs(history: RoleHistory, key: RoleKey, moment: Moment) -> str:
+    """Whether the trust policy lets ECS assume the role in every place: allowed, denied or unknown."""
+    found = {
+        ability(moment.material, history.arns[key], purpose, ASSUME_ROLE, place).verdict
+        for purpose, places in (history.places[key] or {Purpose.VOLUMES: (Place(key[0]),)}).items()
+        for place in places
+    }
+    return next((one.value for one in (Verdict.DENIED, Verdict.UNKNOWN) if one in found), Verdict.ALLOWED.value)
 
 
 def roles(history: RoleHistory, as_of: datetime) -> pd.DataFrame:

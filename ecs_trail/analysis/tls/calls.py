@@ -9,7 +9,7 @@ Manager secret?"). All read on 2026-11-24.
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from ecs_trail.arns import last_part, parse_arn, partition_of_region
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal, role_of_session
 from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, rows
-from ecs_trail.payloads import Object, at, json_list, json_object, objects, text
+from ecs_trail.payloads import Object, at, integer, json_list, json_object, objects, text
 from ecs_trail.vocabulary import SECRET_PREFIX, SESSION_PURPOSES, TAG_CREATED, Purpose
 
 TLS_CALLS: Final = FrameSpec(
@@ -47,6 +47,7 @@ TLS_CALLS: Final = FrameSpec(
         "error_message": TEXT,
         "policy_type": TEXT,
         "policy_arn": TEXT,
+        "valid_until": TIME,
     },
 )
 
@@ -174,7 +175,26 @@ def _call(event: Mapping[str, Any]) -> Row | None:
         "error_message": event["error_message"],
         "policy_type": said.policy_type.value,
         "policy_arn": said.policy_arn,
+        "valid_until": _valid_until(event, request),
     }
+
+
+#: Units of a certificate's validity in days (*AWS Private CA API Reference*, Validity, read on 2026-11-24). An end
+#: given as a date is left out: its form differs, and ECS orders days.
+_DAYS: Final = {"DAYS": 1, "MONTHS": 30, "YEARS": 365}
+
+
+def _valid_until(event: Mapping[str, Any], request: Object) -> datetime | None:
+    """The end of the certificate that a successful `IssueCertificate` ordered."""
+    days = _DAYS.get(text(at(request, "validity", "type")) or "")
+    value = integer(at(request, "validity", "value"))
+    if event["event_name"] != "IssueCertificate" or event["error_code"] or not days or value is None:
+        return None
+    moment: datetime = event["event_time"]
+    return moment + timedelta(days=days * value) if 0 < value * days < _LONGEST_DAYS else None
+
+
+_LONGEST_DAYS: Final = 36_500
 
 
 def _secret(request: Object, response: Object, more: Iterable[Object], arns: Iterable[str | None]) -> str | None:

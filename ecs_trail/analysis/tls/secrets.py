@@ -13,7 +13,7 @@ import pandas as pd
 
 from ecs_trail.analysis.tls.calls import secret_name
 from ecs_trail.analysis.tls.links import ABSENT, OVERDUE, TlsBlock, TlsCase, basis, blocks, causes, confidence, failures
-from ecs_trail.analysis.tls.lives import tls_lives
+from ecs_trail.analysis.tls.lives import ROTATION, tls_lives
 from ecs_trail.analysis.tls.locks import LockKind, locks
 from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome
@@ -49,6 +49,8 @@ TLS: Final = FrameSpec(
         "phase": TEXT,
         "denied_event_ids": TEXTS,
         "kms_key_id": TEXT,
+        "next_rotation_due_at": TIME,
+        "certificate_valid_until": TIME,
     },
 )
 _WORRIES: Final = frozenset({TlsState.BLOCKED, TlsState.RECOVERED, TlsState.DELETED, TlsState.UNKNOWN})
@@ -96,13 +98,25 @@ def _judge(case: TlsCase) -> Row | None:
     open_blocks = [block for block in found if block.until is None]
     shown = open_blocks or found[-1:]
     state = _state(case, open_blocks, found)
-    row = _base(case) | {"state": state.value} | _plain(case, state)
+    row = _base(case) | {"state": state.value} | _plain(case, state) | _ahead(case, state)
     if shown and state in _WORRIES:
         row |= _blocked(case, shown)
     elif state is TlsState.REMOVED_BY_OTHER and shown:
         row |= {"blocked_since": shown[0].since, "phase": shown[0].phase.value}
     ids = (*row["cause_event_ids"], *(call["event_id"] for call in life.calls))
     return row | {"evidence": list(dict.fromkeys(ids))}
+
+
+def _ahead(case: TlsCase, state: TlsState) -> Row:
+    """What comes next: when the next rotation is due, and how long the last certificate ordered is valid."""
+    if state in {TlsState.DELETED, TlsState.REMOVED_BY_OTHER}:
+        return {}
+    renewed = case.life.renewed_before(case.as_of)
+    ends = [call["valid_until"] for call in case.life.calls if call["by_ecs"] and call["valid_until"] is not None]
+    return {
+        "next_rotation_due_at": renewed + ROTATION if renewed is not None else None,
+        "certificate_valid_until": max(ends, default=None),
+    }
 
 
 def _state(case: TlsCase, open_blocks: Sequence[TlsBlock], found: Sequence[TlsBlock]) -> TlsState:
