@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ecs_trail.views import words
+from ecs_trail.views.integrity import verdict_line
 from ecs_trail.views.text import clean, count, listed, shown_time, span
 
 Document = Mapping[str, Any]
@@ -339,6 +340,8 @@ def _looked_at(document: Document) -> Iterable[str]:
         _states(document["volumes"], "volume"),
         _states(document["tls"], "TLS secret"),
     ]
+    if "integrity" in evidence:
+        yield f"Integrity by CloudTrail's digests: {verdict_line(evidence['integrity'])}"
     selected = count(evidence["events_selected"], "event")
     yield f"{selected} about ECS infrastructure: {'; '.join(parts)}."
 
