@@ -60,7 +60,6 @@ def silent_block() -> Trail:
     """A role is deleted in hour 3, a task stops in hour 4, and nothing is heard of its volume. Six hours in all."""
     tags = [{"key": "AmazonECSCreated", "value": TASK}, {"key": "AmazonECSManaged", "value": "true"}]
     asked = {"tagSpecificationSet": {"items": [{"resourceType": "volume", "tags": tags}]}}
-    attached = ({"volumeId": "vol-1"}, {"volumeId": "vol-1"})
     volume = {"volumeId": "vol-1", "tagSet": {"items": tags}, "size": "10"}
     role = {"roleName": "ecsInfrastructureRole"}
     made_role = {**role, "assumeRolePolicyDocument": json.dumps(TRUST)}
