@@ -1,7 +1,7 @@
 """The verdict on integrity as text: the verdict first, then what exactly is wrong, sorted, then the counts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ecs_trail.views.text import clean, count, listed, shown_time
@@ -66,7 +66,7 @@ def _lines(document: Document) -> Iterator[str]:
     yield verdict_line(document)
     for title, part, show in (
         ("WRONG", "failures", _entry),
-        ("NOT PROVEN", "unproven", _entry),
+        ("NOT PROVEN", "unproven", None),
         ("GAPS", "gaps", _gap),
         ("NOT COVERED", "not_covered", _uncovered),
         ("CHAINS", "chains", _chain),
@@ -76,9 +76,9 @@ def _lines(document: Document) -> Iterator[str]:
         if found:
             yield ""
             yield title
-            for one in found[:_SHOWN]:
-                yield from (f"{_INDENT}{line}" for line in show(one))
-            if len(found) > _SHOWN:
+            lines = _grouped(found) if show is None else (line for one in found[:_SHOWN] for line in show(one))
+            yield from (f"{_INDENT}{line}" for line in lines)
+            if show is not None and len(found) > _SHOWN:
                 yield f"{_INDENT}… and {len(found) - _SHOWN:,} more: --format json"
     yield ""
     yield f"checked: {'; '.join(_counts(document))}"
@@ -89,6 +89,16 @@ def _entry(one: Mapping[str, Any]) -> Iterator[str]:
     found = f"; it lies at {clean(one['found_at'])}" if one["found_at"] else ""
     if one["detail"] or found:
         yield f"{_INDENT}{clean(one['detail'], 400)}{found}"
+
+
+def _grouped(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What is not proven, by kind and reason: there may be as many as log files."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for one in found:
+        groups.setdefault((one["kind"], one["status"], one["detail"]), []).append(one["name"])
+    for (kind, status, detail), names in groups.items():
+        yield f"{count(len(names), *_KINDS[kind])} {status}: {clean(detail, 400)}"
+        yield f"{_INDENT}{clean(names[0])}{f'; and {len(names) - 1:,} more' if len(names) > 1 else ''}"
 
 
 def _gap(one: Mapping[str, Any]) -> Iterator[str]:

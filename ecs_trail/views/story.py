@@ -126,7 +126,7 @@ def tell(document: Document) -> Story:
         causes_note=_causes_note(main, causes),
         items_title=items_title,
         items=tuple(items),
-        certainty="" if main is None else words.confidence(main.get("confidence"), _basis(main)),
+        certainty=words.confidence(main.get("confidence"), _basis(main)) if main is not None and _basis(main) else "",
         rivals=tuple(_rivals(main or {})),
         repairs=tuple(_repair(step) for step in (main or {}).get("repair", ())),
         others=tuple(_other(finding) for finding in ranked[1:]),

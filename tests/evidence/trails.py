@@ -84,6 +84,7 @@ class Trail:
 
     bucket: str = "trail-bucket"
     prefix: str = ""
+    organization: str = ""
     account: str = ACCOUNT
     region: str = "eu-west-1"
     name: str = "the_trail"
@@ -99,7 +100,7 @@ class Trail:
         number = len(self.logs)
         made = [record(number, at - timedelta(minutes=3), self.region, self.account)] if records is None else records
         base = f"{self.account}_CloudTrail_{self.region}_{at:%Y%m%dT%H%MZ}_{number:016d}.json.gz"
-        key = f"{self.prefix}AWSLogs/{self.account}/CloudTrail/{self.region}/{at:%Y/%m/%d}/{base}"
+        key = f"{self.prefix}AWSLogs/{self.organization}{self.account}/CloudTrail/{self.region}/{at:%Y/%m/%d}/{base}"
         self.objects[key] = (packed(json.dumps({"Records": made}, separators=(",", ":"))), {})
         self.logs.append(key)
         return key
@@ -107,7 +108,8 @@ class Trail:
     def digest_key(self, end: datetime, *, backfill: bool = False) -> str:
         base = f"{self.account}_CloudTrail-Digest_{self.region}_{self.name}_{self.home}_{end:%Y%m%dT%H%M%SZ}"
         tail = "_backfill.json.gz" if backfill else ".json.gz"
-        return f"{self.prefix}AWSLogs/{self.account}/CloudTrail-Digest/{self.region}/{end:%Y/%m/%d}/{base}{tail}"
+        home = f"{self.prefix}AWSLogs/{self.organization}{self.account}"
+        return f"{home}/CloudTrail-Digest/{self.region}/{end:%Y/%m/%d}/{base}{tail}"
 
     def digest(
         self, end: datetime, logs: list[str], *, backfill: bool = False, starting: bool = False, hours: float = 1

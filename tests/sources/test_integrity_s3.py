@@ -130,12 +130,21 @@ def test_the_verdict_is_that_of_the_aws_cli(case, s3, s3_server, keys):
     assert gaps == sum(one.kind == "restart" for one in found.gaps)
 
 
-@pytest.mark.parametrize("prefix", ["", "o-abcdefghij/", "logs/"])
-@pytest.mark.parametrize("target", ["s3://trail-bucket", "s3://trail-bucket/{prefix}AWSLogs/" + ACCOUNT])
-def test_digests_are_found_in_every_layout(prefix, target, s3, keys):
-    made = trail(hours=2, prefix=prefix)
+@pytest.mark.parametrize(
+    ("prefix", "organization", "below"),
+    [
+        ("", "", ""),
+        ("logs/", "", ""),
+        ("o-abcdefghij/", "o-abcdefghij/", ""),
+        ("logs/of/us/", "o-abcdefghij/", "AWSLogs/"),
+        ("", "o-abcdefghij/", f"AWSLogs/o-abcdefghij/{ACCOUNT}/CloudTrail-Digest/{REGION}"),
+        ("logs/", "", f"AWSLogs/{ACCOUNT}/CloudTrail"),
+    ],
+)
+def test_digests_are_found_in_every_layout(prefix, organization, below, s3, keys):
+    made = trail(hours=2, prefix=prefix, organization=organization)
     made.to_bucket(s3)
-    found = verify_digests(target.format(prefix=prefix))
+    found = verify_digests(f"s3://trail-bucket/{prefix}{below}" if below else "s3://trail-bucket")
     assert (found.verdict, found.counts["log_file"]) == ("intact", {"valid": 4})
 
 

@@ -77,7 +77,8 @@ UNNAMED: Final = "named_by_no_digest"
 _REASONS: Final = {
     NEWER: "newer than the last digest; the next one will name them",
     NO_DIGEST: "no proven digest covers their time",
-    UNNAMED: "a digest covers their time and does not name them: delivered late, or put there by somebody else",
+    UNNAMED: "digests cover their time and do not name them: late ones whose backfill digest is not there, those of a "
+    "trail without validation, or put there by somebody else",
 }
 
 

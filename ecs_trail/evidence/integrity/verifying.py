@@ -19,7 +19,7 @@ from ecs_trail.evidence.integrity.signatures import PublicKeys, read_public_keys
 from ecs_trail.evidence.integrity.verdict import LOG_FILE, Integrity, entries_of, log_entries
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.moments import stamp_of
-from ecs_trail.times import Window
+from ecs_trail.times import Window, format_time
 
 Progress = Callable[[int, int], None]
 #: Threads that read and hash; both let go of the interpreter's lock.
@@ -128,18 +128,21 @@ class _Verification:
         made.gaps = sorted(
             [*gaps, *open_gaps(chains, made.not_covered)], key=lambda gap: (gap.chain, gap.end, gap.kind)
         )
-        if not self.keys and made.counts:
+        if not self.keys:
             self._say_keys(made)
         return made
 
     def _say_keys(self, made: Integrity) -> None:
-        regions = sorted({one.id.region for one in made.chains})
-        if regions and not self.shelf.is_original:
-            words = (
-                "no public keys were given, so no signature could be checked; for each of "
-                f"{', '.join(regions)}: aws cloudtrail list-public-keys --region R --start-time T --end-time T"
-            )
-            made.problems.append(Problem(self.shelf.name, "not_read", words))
+        for region in sorted({one.id.region for one in made.chains}):
+            found = [one.found.digest for chain in made.chains if chain.id.region == region for one in chain.digests]
+            times = [moment for digest in found if digest is not None for moment in (digest.start, digest.end)]
+            if times and not self.shelf.is_original:
+                words = (
+                    "no public keys were given, so no signature could be checked; get them with: aws cloudtrail "
+                    f"list-public-keys --region {region} --start-time {format_time(min(times))} "
+                    f"--end-time {format_time(max(times))}"
+                )
+                made.problems.append(Problem(self.shelf.name, "not_read", words))
 
     def _refuse_nothing(self, made: Integrity, logs: Sequence[JudgedLog]) -> None:
         """Raise `AccessError` where all that was asked for is refused."""
