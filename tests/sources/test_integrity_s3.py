@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from keyserver import Keys, serving_keys
 from trails import ACCOUNT, HOUR, START, Trail, iso, key_list, rsa_key, trail
 
@@ -196,6 +197,54 @@ def test_denied_keys_are_named(s3, keys):
     keys.is_denied = True
     with pytest.raises(AccessError, match="cloudtrail:ListPublicKeys is not allowed"):
         verify_digests("s3://trail-bucket")
+    assert run(["verify", "s3://trail-bucket"]) == 5
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes S3 refuse GetObject for keys that hold a text."""
+
+    def refuse(only: str) -> None:
+        def check(params: Any, model: Any, **_: Any) -> None:
+            if model.name == "GetObject" and only in params["url_path"]:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, model.name)
+
+        def made(*words: Any, **how: Any) -> Any:
+            client = make_client(*words, **how)
+            client.meta.events.register("before-call.s3", check)
+            return client
+
+        monkeypatch.setattr("ecs_trail.evidence.integrity.bucket.make_client", made)
+
+    return refuse
+
+
+def test_a_denied_log_file_is_not_called_failed(s3, keys, refusing):
+    made = small()
+    made.to_bucket(s3)
+    refusing(made.logs[1])
+    found = verify_digests("s3://trail-bucket")
+    assert (found.verdict, found.counts["log_file"]) == ("partial", {"valid": 3, "unreadable": 1})
+    assert [(one.kind, "s3:GetObject is not allowed" in one.detail) for one in found.problems] == [
+        ("no_permission", True)
+    ]
+    assert run(["verify", "s3://trail-bucket"]) == 3
+
+
+def test_a_denied_digest_is_a_gap_and_not_called_missing(s3, keys, refusing):
+    made = small()
+    made.to_bucket(s3)
+    refusing(made.digests[2])
+    found = verify_digests("s3://trail-bucket")
+    assert (found.verdict, found.counts["digest"]) == ("partial", {"valid": 3, "unreadable": 1})
+    assert [(one.kind, one.start, one.end) for one in found.gaps] == [
+        ("invalid_digest", START + 2 * HOUR, START + 3 * HOUR)
+    ]
+
+
+def test_all_denied_is_an_error(s3, keys, refusing):
+    small().to_bucket(s3)
+    refusing("")
     assert run(["verify", "s3://trail-bucket"]) == 5
 
 

@@ -41,6 +41,7 @@ class _Opened:
     found: Found
     signature: str = ""
     made_at: datetime | None = None
+    problem: Problem | None = None
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ def collect(
     _follow(shelf, opened, window, made)
     if ask is not None:
         _ask_for_keys(opened, keys, ask)
+    made.problems.extend(one.problem for one in opened if one.problem is not None)
     stated = _stated_signatures(opened)
     for one in opened:
         made.found.append(_signed(one, stated, keys, is_original=shelf.is_original, is_asked=ask is not None))
@@ -85,7 +87,8 @@ def _open(shelf: Shelf, item: Item, piece: Piece) -> _Opened | None:
         return None
     place = (item.bucket, item.key)
     if piece.problem is not None:
-        return _Opened(Found(item, name, None, place, fault=piece.problem.detail, is_unreadable=True))
+        found = Found(item, name, None, place, fault=piece.problem.detail, is_unreadable=True)
+        return _Opened(found, problem=piece.problem)
     try:
         digest = parse_digest(plain_bytes(piece.data, may_be_plain=shelf.may_be_plain))
     except DigestFormatError as error:
