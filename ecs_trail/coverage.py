@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Any, Final
 
+from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Receipt
 from ecs_trail.times import Window, format_time
 
@@ -11,8 +12,18 @@ from ecs_trail.times import Window, format_time
 _TRAIL_FILE: Final = re.compile(r"(\d{12})_CloudTrail_([a-z0-9-]{1,30})_[^/]*$")
 
 
-def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, as_of: datetime) -> dict[str, Any]:
-    """The contract's `evidence` object. Times are UTC; lists are sorted, so that equal reads print equally."""
+def evidence_summary(
+    receipt: Receipt,
+    *,
+    events_selected: int,
+    window: Window,
+    as_of: datetime,
+    integrity: Integrity | None = None,
+) -> dict[str, Any]:
+    """The contract's `evidence` object. Times are UTC; lists are sorted, so that equal reads print equally.
+
+    `integrity` adds a field of that name: the verdict of the verification, where one was asked for.
+    """
     places = sorted(receipt.spans, key=lambda one: (one[0] or "", one[1] or ""))
     firsts = [span.first for span in receipt.spans.values() if span.first is not None]
     start = window.start or min(firsts, default=as_of)
@@ -33,6 +44,7 @@ def evidence_summary(receipt: Receipt, *, events_selected: int, window: Window, 
             {"source": problem.source, "kind": problem.kind, "detail": problem.detail} for problem in receipt.problems
         ],
         "coverage": [_covered(key, receipt) for key in places],
+        **({} if integrity is None else {"integrity": integrity.document()}),
     }
 
 

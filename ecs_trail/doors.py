@@ -11,9 +11,14 @@ from ecs_trail.arns import role_key
 from ecs_trail.case import STUCK_AFTER, Case, Focus
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.integrity.shelves import Scope
+from ecs_trail.evidence.integrity.verdict import Integrity, joined
+from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Source, scan
+from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection
 from ecs_trail.selection import session as session_selection
@@ -66,6 +71,8 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     role_state: Sequence[SourceLike] = (),
     as_of: str | datetime | None = None,
     stuck_after: str | timedelta = STUCK_AFTER,
+    verify: bool = False,
+    public_keys: Sequence[SourceLike] = (),
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Case:
@@ -74,9 +81,13 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times
     are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
     `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
-    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp.
+    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp. `verify`
+    checks folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are
+    saved `list-public-keys` answers for it.
     """
     window = _window(since, until)
+    scope = Scope(window, account, None)
+    integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
         _sources(source),
         bounded(default_selection(), window),
@@ -92,6 +103,23 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         snapshots=snapshots,
         as_of=_moment(as_of),
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
+        integrity=integrity,
+    )
+
+
+def _integrity(
+    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[SourceLike], *, workers: int
+) -> Integrity:
+    """The verdict on every source that can hold digests; the others have none."""
+    listed = [source] if isinstance(source, (str, Path)) else list(source)
+    opened = [(str(one), open_source(str(one))) for one in listed]
+    keys = [Path(one) for one in public_keys]
+    return joined(
+        [
+            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers, WORKERS))
+            for text, made in opened
+            if isinstance(made, (FilesSource, S3Source))
+        ]
     )
 
 

@@ -70,6 +70,7 @@ DOORS = {
     "boto3": ("evidence.sources", "evidence.snapshots"),
     "botocore": ("evidence.sources", "evidence.snapshots"),
     "click": ("cli",),
+    "cryptography": ("evidence.integrity.signatures",),
     "isal": ("evidence",),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
@@ -369,7 +370,19 @@ def test_a_planted_fault_is_found(plant, tmp_path):
     assert any(expected in fault for fault in found), found
 
 
-HEAVY = {"boto3", "botocore", "pandas", "numpy", "pyarrow", "plotly", "duckdb", "jinja2", "rich", "msgspec"}
+HEAVY = {
+    "boto3",
+    "botocore",
+    "cryptography",
+    "pandas",
+    "numpy",
+    "pyarrow",
+    "plotly",
+    "duckdb",
+    "jinja2",
+    "rich",
+    "msgspec",
+}
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -383,7 +396,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import ecs_trail") == set()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["investigate", "--help"], ["timeline", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["investigate", "--help"], ["verify", "--help"]])
 def test_help_loads_nothing_heavy(words):
     assert loaded_after(f"from ecs_trail.cli.main import run\nassert run({words!r}) == 0") == set()
 

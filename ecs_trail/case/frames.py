@@ -13,8 +13,9 @@ from typing import Any, Final
 import pandas as pd
 
 from ecs_trail.analysis.conduct.actors import actors
+from ecs_trail.analysis.conduct.integrity import INTEGRITY_FAILURES, integrity_gaps
 from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
-from ecs_trail.analysis.conduct.trails import logging_gaps
+from ecs_trail.analysis.conduct.trails import LOGGING_GAPS, logging_gaps
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
 from ecs_trail.analysis.links.judging import finished_volumes, links
@@ -35,6 +36,7 @@ from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import TASK_STATES
 from ecs_trail.frames import rows, to_frame
@@ -67,14 +69,19 @@ class CaseFrames:
         as_of: datetime | None = None,
         stuck_after: timedelta = STUCK_AFTER,
         grace: timedelta = GRACE,
+        integrity: Integrity | None = None,
     ) -> None:
-        """Hold the evidence; nothing is judged before a frame is asked for."""
+        """Hold the evidence; nothing is judged before a frame is asked for.
+
+        `integrity` is the verdict on the evidence itself, where it was verified.
+        """
         self.evidence = evidence
         self.window = window or Window()
         self.focus = focus or Focus()
         self.stuck_after = stuck_after
         self.grace = grace
         self.snapshots = snapshots
+        self.integrity = integrity
         self._as_of = as_of
 
     # -- evidence -----------------------------------------------------------------------------------------------
@@ -228,7 +235,7 @@ class CaseFrames:
             "losses": self.losses,
             "tag_needs": tables.tag_needs(self.history),
             "key_outages": self.key_outages,
-            "logging_gaps": self.logging_gaps,
+            "logging_gaps": self._blind_spots,
         }
         return links(frames, as_of=self.as_of, stuck_after=self.stuck_after, grace=self.grace)
 
@@ -295,6 +302,19 @@ class CaseFrames:
         return logging_gaps(self._events)
 
     @cached_property
+    def integrity_failures(self) -> pd.DataFrame:
+        """Log files and digests that were altered, deleted or moved; empty where nothing was verified."""
+        return INTEGRITY_FAILURES.frame([] if self.integrity is None else self.integrity.failure_rows())
+
+    @property
+    def _blind_spots(self) -> pd.DataFrame:
+        """The logging gaps, and beside them the spans that no proven digest covers."""
+        if self.integrity is None:
+            return self.logging_gaps
+        unproven = integrity_gaps(self.integrity.gap_rows())
+        return LOGGING_GAPS.frame([*rows(self.logging_gaps), *rows(unproven)])
+
+    @cached_property
     def findings(self) -> pd.DataFrame:
         """What a person must know first, the most urgent first."""
         return findings(self._frames(), self.as_of)
@@ -304,12 +324,18 @@ class CaseFrames:
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
         more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
-        conduct = ("impersonations", "secret_reads", "logging_gaps")
+        conduct = ("impersonations", "secret_reads", "logging_gaps", "integrity_failures")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 
     def _evidence(self) -> dict[str, Any]:
-        return evidence_summary(self.receipt, events_selected=len(self._events), window=self.window, as_of=self.as_of)
+        return evidence_summary(
+            self.receipt,
+            events_selected=len(self._events),
+            window=self.window,
+            as_of=self.as_of,
+            integrity=self.integrity,
+        )
 
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]

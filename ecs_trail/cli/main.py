@@ -13,6 +13,7 @@ from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.role import role
+from ecs_trail.cli.verify import verify
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
 
@@ -62,7 +63,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice, permissions, guard, role):
+for _command in (investigate, plan, events, timeline, practice, permissions, guard, role, verify):
     root.add_command(_command)
 
 

@@ -84,6 +84,13 @@ _HOW = (
         "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
     ),
     click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS."),
+    click.option("--verify", is_flag=True, help="Verify the log files against CloudTrail's digests as well."),
+    click.option(
+        "--public-keys",
+        multiple=True,
+        metavar="FILE",
+        help="For --verify: saved output of aws cloudtrail list-public-keys; repeatable.",
+    ),
 )
 
 
@@ -100,6 +107,8 @@ _ARGUMENTS: Final = (
     "as_of",
     "stuck_after",
     "workers",
+    "verify",
+    "public_keys",
 )
 
 

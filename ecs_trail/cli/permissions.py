@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-_KINDS: Final = ("api", "s3")
+_KINDS: Final = ("api", "s3", "verify")
 _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 
 
@@ -15,7 +15,7 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="api, s3, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
+    help="api, s3, verify, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
 )
 @click.option(
     "--partition",
@@ -44,6 +44,8 @@ def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
             statements.append(_history())
         elif kind == "s3":
             statements.extend(_bucket(place.removeprefix("//").partition("?")[0], partition))
+        elif kind == "verify":
+            statements.append(_public_keys())
         else:
             raise UsageError(
                 f"'{source}' needs no permission, or is not read from AWS.", hint=f"one of: {', '.join(_KINDS)}."
@@ -59,6 +61,13 @@ def _history() -> dict[str, Any]:
 
     # *Service Authorization Reference*, "Actions for AWS CloudTrail", read on 2026-11-24: no resource can be named.
     return _allow("EventHistory", [ACTION], "*")
+
+
+def _public_keys() -> dict[str, Any]:
+    from ecs_trail.evidence.integrity.signatures import ACTION
+
+    # Same page: no resource can be named. Digests lie in the bucket of the log files and are read with its statements.
+    return _allow("PublicKeysOfDigests", [ACTION], "*")
 
 
 def _bucket(place: str, partition: str) -> list[dict[str, Any]]:

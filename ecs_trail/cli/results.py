@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 100
 FOUND: Final = 1
 PARTIAL: Final = 3
+FAILED: Final = 4
 _PROBLEMS_SAID: Final = 3
 
 
@@ -70,7 +71,10 @@ def write_all(stream: IO[bytes], data: bytes) -> None:
 
 
 def finish(case: "Case", output: Output) -> None:
-    """Say on stderr what could not be read, and end with the exit code that follows: 3 for that, 1 for a finding."""
+    """Say on stderr what is wrong with the evidence, and end with the exit code that follows.
+
+    4 where it fails its integrity check, 3 where part of it could not be read or proven, 1 for a finding.
+    """
     lost = [problem for problem in case.receipt.problems if problem.is_partial]
     if lost:
         click.echo(f"ecs-trail: the result is partial: {count(len(lost), 'problem')} in the evidence.", err=True)
@@ -80,6 +84,20 @@ def finish(case: "Case", output: Output) -> None:
         if len(lost) > _PROBLEMS_SAID:
             rest = len(lost) - _PROBLEMS_SAID
             click.echo(f"  … and {rest:,} more, listed by investigate --format json.", err=True)
-        click.get_current_context().exit(PARTIAL)
-    if output.exit_code and len(case.findings):
-        click.get_current_context().exit(FOUND)
+    found = FOUND if output.exit_code and len(case.findings) else 0
+    code = max(PARTIAL if lost else 0, _integrity_code(case), found)
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _integrity_code(case: "Case") -> int:
+    """The exit code of the integrity check, where one was asked for; what is not whole is said on stderr."""
+    if case.integrity is None:
+        return 0
+    from ecs_trail.views.integrity import verdict_line
+
+    document = case.integrity.document()
+    code = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}.get(document["verdict"], 0)
+    if code:
+        click.echo(f"ecs-trail: integrity: {verdict_line(document)}", err=True)
+    return code

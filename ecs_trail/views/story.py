@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ecs_trail.views import words
+from ecs_trail.views.integrity import verdict_line
 from ecs_trail.views.text import clean, count, listed, shown_time, span
 
 Document = Mapping[str, Any]
@@ -125,7 +126,7 @@ def tell(document: Document) -> Story:
         causes_note=_causes_note(main, causes),
         items_title=items_title,
         items=tuple(items),
-        certainty="" if main is None else words.confidence(main.get("confidence"), _basis(main)),
+        certainty=words.confidence(main.get("confidence"), _basis(main)) if main is not None and _basis(main) else "",
         rivals=tuple(_rivals(main or {})),
         repairs=tuple(_repair(step) for step in (main or {}).get("repair", ())),
         others=tuple(_other(finding) for finding in ranked[1:]),
@@ -339,6 +340,8 @@ def _looked_at(document: Document) -> Iterable[str]:
         _states(document["volumes"], "volume"),
         _states(document["tls"], "TLS secret"),
     ]
+    if "integrity" in evidence:
+        yield f"Integrity by CloudTrail's digests: {verdict_line(evidence['integrity'])}"
     selected = count(evidence["events_selected"], "event")
     yield f"{selected} about ECS infrastructure: {'; '.join(parts)}."
 

@@ -69,6 +69,7 @@ class Known:
     impersonations: Sequence[Row]
     secret_reads: Sequence[Row]
     logging_gaps: Sequence[Row]
+    integrity_failures: Sequence[Row]
     gone_policies: Mapping[str, str | None]
     as_of: datetime
 
@@ -117,6 +118,7 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         impersonations=rows(frames["impersonations"]),
         secret_reads=rows(frames["secret_reads"]),
         logging_gaps=rows(frames["logging_gaps"]),
+        integrity_failures=rows(frames["integrity_failures"]),
         gone_policies={row["policy_arn"]: row["document"] for row in rows(frames["deleted_policies"])},
         as_of=as_of,
     )

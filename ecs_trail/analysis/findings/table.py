@@ -9,6 +9,7 @@ import pandas as pd
 
 from ecs_trail.analysis.findings.conduct import blind_spots, impersonated, secrets_read
 from ecs_trail.analysis.findings.impact import at_risk, provisioning, stuck
+from ecs_trail.analysis.findings.integrity import broken_evidence
 from ecs_trail.analysis.findings.known import FINDINGS, RESOLVED, Known, known_from
 from ecs_trail.analysis.findings.others import leaked, pass_role, tls_blocked
 from ecs_trail.analysis.findings.purposes import work_blocked
@@ -26,6 +27,7 @@ _MAKERS: Final[Iterable[Callable[[Known], Iterator[Row]]]] = (
     impersonated,
     secrets_read,
     blind_spots,
+    broken_evidence,
 )
 _SEVERITIES: Final = {one: at for at, one in enumerate(Severity)}
 _KINDS: Final = {one: at for at, one in enumerate(FindingKind)}

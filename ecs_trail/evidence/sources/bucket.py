@@ -62,22 +62,26 @@ class Bucket:
 
     def read(self, listed: Listed) -> Fetched:
         """The bytes of an object, or the problem met."""
+        return self.get(listed.key, listed.size)[0]
+
+    def get(self, key: str, size: int = 0) -> tuple[Fetched, dict[str, str]]:
+        """The bytes of an object, or the problem met (`vanished` where nothing is there), and its user metadata."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - optional
 
-        where = self.name_of(listed.key)
-        if listed.size > EXPANSION_LIMIT:
-            words = f"{listed.size} bytes; more than {EXPANSION_LIMIT} are not read."
-            return Fetched(where, problem=Problem(where, "too_large", words))
+        where = self.name_of(key)
+        if size > EXPANSION_LIMIT:
+            words = f"{size} bytes; more than {EXPANSION_LIMIT} are not read."
+            return Fetched(where, problem=Problem(where, "too_large", words)), {}
         words = ""
         for _ in range(_TRIES):
             try:
-                answer = self.client.get_object(Bucket=self.name, Key=listed.key, **self._extra)
-                return Fetched(where, data=answer["Body"].read())
+                answer = self.client.get_object(Bucket=self.name, Key=key, **self._extra)
+                return Fetched(where, data=answer["Body"].read()), answer.get("Metadata") or {}
             except ClientError as error:
-                return Fetched(where, problem=_problem(where, error))
+                return Fetched(where, problem=_problem(where, error)), {}
             except BotoCoreError as error:  # the connection broke while bytes came
                 words = f"the object cannot be read: {error_message(error)[:200]}."
-        return Fetched(where, problem=Problem(where, "unreadable_file", words))
+        return Fetched(where, problem=Problem(where, "unreadable_file", words)), {}
 
     def _found(self, prefix: str, after: str, until: str) -> Iterator[Listed | Problem]:
         if self._has_versions():
@@ -153,7 +157,7 @@ def _problem(where: str, error: Exception) -> Problem:
     code = error_code(error)
     if code in DENIED:
         return Problem(where, "no_permission", denial(error, GET, where))
-    if code in {"NoSuchKey", "404"}:
+    if code in {"NoSuchKey", "NoSuchBucket", "404"}:
         return Problem(where, "vanished", "the object was listed but is gone.")
     if code == "InvalidObjectState":
         words = "the object is archived (S3 Glacier) and cannot be read until it is restored: aws s3api restore-object."
