@@ -259,7 +259,7 @@ def _unassumable(known: Known, role_id: tuple[str, str] | None, tasks: Sequence[
     if moment is None or role_id is None:
         return None
     label = role_label(tasks[0]["role_arn"])
-    state = known.state_at(role_id, moment)
+    state = known.trust_at(role_id, moment)
     trusted = state["lets_ecs_assume"] if state is not None else None
     made = [one for one in known.changes_of(role_id) if one["event_name"] == "CreateRole" and one["applied"]]
     young = [one for one in made if timedelta() <= moment - one["event_time"] <= _SPREADING]

@@ -85,10 +85,15 @@ class Known:
         """The changes that name or reach a role, in causal order."""
         return self._by_role.get(role, ())
 
-    def state_at(self, role: tuple[str, str], moment: datetime) -> Row | None:
-        """What a role was at a moment; None where nothing is known of it."""
+    def trust_at(self, role: tuple[str, str], moment: datetime) -> Row | None:
+        """The first of the states since which the trust policy said the same of ECS as at a moment; None: unknown."""
         fitting = [one for one in self.states.get(role, ()) if one["since"] is None or one["since"] <= moment]
-        return fitting[-1] if fitting else None
+        since = None
+        for state in reversed(fitting):
+            if since is not None and any(state[name] != since[name] for name in ("exists", "lets_ecs_assume")):
+                break
+            since = state
+        return since
 
     def causes(self, blocked: Sequence[Row]) -> list[Row]:
         """The changes behind tasks or secrets as rows, oldest first, wherever they were made."""
