@@ -324,7 +324,7 @@ class CaseFrames:
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
         more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
-        conduct = ("impersonations", "secret_reads", "logging_gaps", "integrity_failures")
+        conduct = ("actors", "impersonations", "secret_reads", "logging_gaps", "integrity_failures")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 

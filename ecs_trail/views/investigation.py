@@ -48,7 +48,14 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "rivals",
     ),
     "contradictions": ("event_id", "event_time", "role_arn", "action", "replayed", "observed", "policy_type"),
+    "blocked_work": ("role_arn", "purpose", "phase", "session_name", "action", "resource", "started_at", "resolved_at"),
+    "actors": ("actor", "principal", "chain", "via", "stack", "source_ip", "changes", "refused", "breaking"),
+    "impersonations": ("role_arn", "session_name", "principal", "source_ip", "signs", "calls", "refused"),
+    "secret_reads": ("principal", "secret", "secret_arn", "reads", "refused"),
+    "logging_gaps": ("account", "region", "trail", "start", "end", "how", "hides", "actor", "event_id"),
 }
+#: Credentials by name, even without their secret, stay in the frames: a document is handed on.
+_LEFT_OUT: Final = frozenset({"access_key_id"})
 #: Columns that hold JSON text and become objects; `policies` is a list of such texts.
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})
 
@@ -62,7 +69,7 @@ def investigation(frames: Mapping[str, pd.DataFrame], evidence: Mapping[str, Any
 
 
 def _entry(row: Row, first: tuple[str, ...]) -> dict[str, Any]:
-    names = [*first, *(name for name in row if name not in first)]
+    names = [*first, *(name for name in row if name not in first and name not in _LEFT_OUT)]
     return {name: _value(name, row.get(name)) for name in names}
 
 
