@@ -1,6 +1,7 @@
 """What was looked at, as the contract's `evidence` object: counts, problems, and coverage by account and Region."""
 
 import re
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ def evidence_summary(
             {"source": problem.source, "kind": problem.kind, "detail": problem.detail} for problem in receipt.problems
         ],
         "coverage": [_covered(key, receipt) for key in places],
+        "bill": [asdict(charge) for charge in receipt.bill],
         **({} if integrity is None else {"integrity": integrity.document()}),
     }
 

@@ -54,11 +54,27 @@ class TaskText(NamedTuple):
     source: str
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Charge:
+    """What one paid query did: whose, its id at the service, bytes scanned, and an estimate in US dollars.
+
+    `statement` is what was asked, as sent: the query can be run again and checked by anybody.
+    """
+
+    source: str
+    service: str
+    query_id: str
+    bytes_scanned: int
+    estimated_usd: float
+    statement: str
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead.
 
     `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
+    One with a `charge` is no unit: it only says what a query cost.
     """
 
     source: str
@@ -66,6 +82,7 @@ class Fetched:
     path: Path | None = None
     problem: Problem | None = None
     expected: int = 0
+    charge: Charge | None = None
 
 
 @dataclass(slots=True)
@@ -161,6 +178,7 @@ class Receipt:
     A file with a readable part counts as read and has its problem as well. `left_out` counts whole files by kind,
     `items_left_out` single items inside files that also held records. `duplicates` counts further copies of selected
     events. `newest_stamp` is the latest stamp in the name of a trail log file found, even of one without any event.
+    `bill` holds what each paid query scanned and cost.
     """
 
     sources: list[str] = field(default_factory=list)
@@ -177,6 +195,7 @@ class Receipt:
     problems: list[Problem] = field(default_factory=list)
     newest_stamp: datetime | None = None
     spans: Spans = field(default_factory=dict)
+    bill: list[Charge] = field(default_factory=list)
 
     @property
     def files_left_out(self) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from ecs_trail.errors import UsageError
-from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Receipt, Span, TaskText
+from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, TaskText
 from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
@@ -22,7 +22,7 @@ from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
 
-__all__ = ["Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "Source", "Span", "probe_of", "scan"]
+__all__ = ["Charge", "Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "Source", "Span", "probe_of", "scan"]
 
 Progress = Callable[[int, int], None]
 #: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
@@ -109,7 +109,7 @@ def scan(
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
     states, problems = read_task_states(task_files)
-    for reading in _readings(sources, selection, workers, progress, receipt.problems):
+    for reading in _readings(sources, selection, workers, progress, receipt):
         gatherer.take(reading)
     receipt.problems.extend(problems)
     events, duplicates, conflicts = merge(gatherer.finish())
@@ -176,7 +176,7 @@ class _Gatherer:
 
 
 def _readings(
-    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, remarks: list[Problem]
+    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, receipt: Receipt
 ) -> Iterator[Reading]:
     probe = probe_of(selection)
     expected = [0] * len(sources)
@@ -187,10 +187,12 @@ def _readings(
             try:
                 for fetched in fetching:
                     expected[index] = fetched.expected or expected[index]
-                    if fetched.problem is None or fetched.problem.is_partial:
+                    if fetched.charge is not None:
+                        receipt.bill.append(fetched.charge)
+                    elif fetched.problem is None or fetched.problem.is_partial:
                         yield fetched
                     else:  # a remark about the source is no unit of it
-                        remarks.append(fetched.problem)
+                        receipt.problems.append(fetched.problem)
             finally:
                 _close(fetching)
 
