@@ -18,6 +18,7 @@ from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Source, scan
 from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.sources.queries import parse_size
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection
@@ -36,6 +37,7 @@ def read(
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     workers: int = 1,
+    max_scan: str | int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
@@ -43,13 +45,13 @@ def read(
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a
-    source that is not there and for times without a zone.
+    source that is not there and for times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
     chosen = selection or (session_selection(session) if session else default_selection())
     window = _window(since, until)
-    evidence = scan(_sources(source), bounded(chosen, window), workers=workers, progress=progress)
+    evidence = scan(_sources(source, max_scan), bounded(chosen, window), workers=workers, progress=progress)
     frame = to_frame(evidence.events)
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
     frame.attrs["receipt"] = evidence_summary(
@@ -74,6 +76,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     verify: bool = False,
     public_keys: Sequence[SourceLike] = (),
     workers: int = 1,
+    max_scan: str | int | None = None,
     progress: Progress | None = None,
 ) -> Case:
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
@@ -83,13 +86,14 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
     is the moment to judge at; by default the newest selected event, saved task state or log-file stamp. `verify`
     checks folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are
-    saved `list-public-keys` answers for it.
+    saved `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake
+    that reads more.
     """
     window = _window(since, until)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
-        _sources(source),
+        _sources(source, max_scan),
         bounded(default_selection(), window),
         workers=workers,
         progress=progress,
@@ -123,11 +127,12 @@ def _integrity(
     )
 
 
-def _sources(source: SourceLike | Sequence[SourceLike]) -> list[Source]:
+def _sources(source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None) -> list[Source]:
     listed = [source] if isinstance(source, (str, Path)) else list(source)
     if not listed:
         raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
-    return [open_source(str(one)) for one in listed]
+    limit = parse_size(max_scan) if isinstance(max_scan, str) else max_scan
+    return [open_source(str(one), max_scan=limit) for one in listed]
 
 
 def _window(since: str | datetime | None, until: str | datetime | None) -> Window:

@@ -64,7 +64,7 @@ MAY_IMPORT = {
 #: may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
-SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "pacing"}
+SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "sql"}
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "boto3": ("evidence.sources", "evidence.snapshots"),
@@ -76,6 +76,7 @@ DOORS = {
     "pandas": ("frames", "analysis", "views", "case", "doors"),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),
+    "sqlglot": ("evidence.sources.sql",),
     "zstandard": ("evidence",),
 }
 
@@ -382,6 +383,7 @@ HEAVY = {
     "jinja2",
     "rich",
     "msgspec",
+    "sqlglot",
 }
 
 

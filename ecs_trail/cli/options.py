@@ -83,6 +83,9 @@ _HOW = (
     click.option(
         "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
     ),
+    click.option(
+        "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."
+    ),
     click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS."),
     click.option("--verify", is_flag=True, help="Verify the log files against CloudTrail's digests as well."),
     click.option(
@@ -109,6 +112,7 @@ _ARGUMENTS: Final = (
     "workers",
     "verify",
     "public_keys",
+    "max_scan",
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-_KINDS: Final = ("api", "s3", "verify")
+_KINDS: Final = ("api", "s3", "athena", "lake", "logs", "verify")
 _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 
 
@@ -15,7 +15,7 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="api, s3, verify, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
+    help="api, s3, athena, lake, logs, verify, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
 )
 @click.option(
     "--partition",
@@ -28,7 +28,8 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
 def permissions(sources: tuple[str, ...], partition: str) -> None:
     """Print the IAM policy this tool needs.
 
-    Every action it may call on AWS, and no other: reads only. Files on this machine need none.
+    Every action it may call on AWS, and no other: reads only, but for the results that Athena itself writes for the
+    caller. Files on this machine need none.
     """
     click.echo(json.dumps(policy(sources or _KINDS, partition), indent=2))
 
@@ -46,6 +47,12 @@ def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
             statements.extend(_bucket(place.removeprefix("//").partition("?")[0], partition))
         elif kind == "verify":
             statements.append(_public_keys())
+        elif kind == "athena":
+            statements.extend(_athena(place.removeprefix("//"), partition))
+        elif kind == "lake":
+            statements.append(_lake(place.removeprefix("//"), partition))
+        elif kind == "logs":
+            statements.append(_logs(place.removeprefix("//"), partition))
         else:
             raise UsageError(
                 f"'{source}' needs no permission, or is not read from AWS.", hint=f"one of: {', '.join(_KINDS)}."
@@ -88,6 +95,49 @@ def _bucket(place: str, partition: str) -> list[dict[str, Any]]:
         _allow("ReadLogFiles", [GET], objects),
         decrypt,
     ]
+
+
+def _athena(place: str, partition: str) -> list[dict[str, Any]]:
+    """Athena reads the catalog, the log files and its results with the rights of the caller.
+
+    *Amazon Athena User Guide*, "Control access to Amazon S3 from Athena" and "Configure access to databases and tables
+    in the AWS Glue Data Catalog", read on 2026-11-24.
+    """
+    from ecs_trail.evidence.sources.athena import ACTIONS
+
+    workgroup = place.partition("/")[0]
+    queries = sorted(set(ACTIONS) - {"athena:GetTableMetadata"})
+    arn = f"arn:{partition}:athena:*:*"
+    catalog = ["glue:GetDatabase", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
+    results = ["s3:AbortMultipartUpload", "s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket", "s3:PutObject"]
+    logs, made = (f"arn:{partition}:s3:::{name}" for name in ("YOUR-TRAIL-BUCKET", "YOUR-RESULTS-BUCKET"))
+    return [
+        _allow("RunQueries", queries, f"{arn}:workgroup/{workgroup or '*'}"),
+        _allow("DescribeTable", ["athena:GetTableMetadata"], f"{arn}:datacatalog/*"),
+        _allow("ReadCatalog", catalog, [f"arn:{partition}:glue:*:*:{one}" for one in _CATALOG]),
+        _allow("ReadTable", ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"], [logs, f"{logs}/*"]),
+        _allow("KeepResults", results, [made, f"{made}/*"]),
+    ]
+
+
+_CATALOG: Final = ("catalog", "database/*", "table/*")
+
+
+def _lake(place: str, partition: str) -> dict[str, Any]:
+    from ecs_trail.evidence.sources.lake import ACTIONS
+
+    store = place.strip("/").rpartition("/")[2] or "*"
+    whole = place if place.startswith("arn:") else f"arn:{partition}:cloudtrail:*:*:eventdatastore/{store}"
+    return _allow("QueryEventDataStore", list(ACTIONS), whole)
+
+
+def _logs(place: str, partition: str) -> dict[str, Any]:
+    from ecs_trail.evidence.sources.logs import ACTION
+
+    if place.startswith("arn:"):
+        return _allow("FilterLogEvents", [ACTION], f"{place.removesuffix(':*')}:*")
+    region, _, group = place.partition("/")
+    return _allow("FilterLogEvents", [ACTION], f"arn:{partition}:logs:{region or '*'}:*:log-group:{group or '*'}:*")
 
 
 def _allow(name: str, actions: list[str], resource: str | list[str]) -> dict[str, Any]:

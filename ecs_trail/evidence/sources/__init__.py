@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Final
 
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.sources.athena import parse_athena
 from ecs_trail.evidence.sources.base import Source
 from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.sources.lake import LakeSource
+from ecs_trail.evidence.sources.logs import parse_logs
 from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
 from ecs_trail.evidence.sources.s3 import parse_location
 
@@ -14,17 +17,16 @@ __all__ = ["open_source"]
 
 #: Sources the command line names that are read by no code yet, with what to do instead.
 _NOT_BUILT_IN: Final = {
-    "athena": "save the query result as CSV or JSON and give that file.",
-    "lake": "save the query result as JSON (aws cloudtrail get-query-results) and give that file.",
     "spark": "export the table as JSON lines and give that file.",
     "store": "give the folder with the log files themselves.",
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
 
-def open_source(text: str) -> Source:
+def open_source(text: str, *, max_scan: int | None = None) -> Source:
     """The source a user named: a path, or one of the schemes of the command line.
 
+    `max_scan` is how many bytes a paid query may scan before it is stopped, None for no limit.
     Raises `UsageError` for a scheme that is unknown or not built in, and for an empty name.
     """
     cleaned = text.strip()
@@ -36,6 +38,12 @@ def open_source(text: str) -> Source:
         return LookupSource(parse_regions(cleaned[match.end() :]))
     if match and scheme == "s3":
         return parse_location(cleaned[match.end() :])
+    if match and scheme == "athena":
+        return parse_athena(cleaned[match.end() :], max_scan)
+    if match and scheme == "lake":
+        return LakeSource(cleaned[match.end() :].strip("/"), max_scan=max_scan)
+    if match and scheme == "logs":
+        return parse_logs(cleaned[match.end() :])
     if scheme in _NOT_BUILT_IN:
         raise UsageError(
             f"the source '{text}' ({scheme}) is not built in yet.", hint=_NOT_BUILT_IN[scheme].format(text=cleaned)
@@ -45,6 +53,6 @@ def open_source(text: str) -> Source:
     if "://" in cleaned and not Path(cleaned).exists():
         raise UsageError(
             f"'{text}' is no source this tool knows.",
-            hint="sources are a path, s3://, api://, store:, athena://, lake:// and spark://.",
+            hint="sources are a path, s3://, api://, store:, athena://, lake://, logs:// and spark://.",
         )
     return FilesSource(Path(cleaned))

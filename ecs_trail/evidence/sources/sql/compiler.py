@@ -20,7 +20,6 @@ from ecs_trail.times import EVER, Window
 #: Words that every writer of JSON writes as they are; others may be escaped in the text of a column.
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _ASSUME_ROLE: Final = "AssumeRole"
-Condition = exp.Expression | None
 
 
 def statement(selection: Selection, table: Table, *, is_coarse: bool = False, is_bound: bool = True) -> exp.Select:
@@ -40,7 +39,7 @@ def statement(selection: Selection, table: Table, *, is_coarse: bool = False, is
     return query.order_by(*(_of(one) for one in order)) if order else query
 
 
-def condition(selection: Selection, table: Table, *, is_coarse: bool = False) -> Condition:
+def condition(selection: Selection, table: Table, *, is_coarse: bool = False) -> exp.Expression | None:
     """What the events of a selection satisfy; None where nothing can be asked."""
     windows = {clause.window for clause in selection.clauses}
     shared = windows.pop() if len(windows) == 1 else None
@@ -60,8 +59,8 @@ def condition(selection: Selection, table: Table, *, is_coarse: bool = False) ->
     return exp.and_(*whole) if whole else None
 
 
-def _clause(clause: Clause, table: Table, *, is_coarse: bool, window: Window) -> Condition:
-    parts: list[Condition] = [
+def _clause(clause: Clause, table: Table, *, is_coarse: bool, window: Window) -> exp.Expression | None:
+    parts: list[exp.Expression | None] = [
         _accounts(clause.accounts, table),
         _among(table.column("awsRegion"), clause.regions),
         *_window(window, table),
@@ -116,7 +115,7 @@ def _of(column: Column, *path: str) -> exp.Expression:
     return found
 
 
-def _among(column: Column | None, values: Iterable[str] | None) -> Condition:
+def _among(column: Column | None, values: Iterable[str] | None) -> exp.Expression | None:
     if column is None or values is None or not column.is_text:
         return None
     return _in(_of(column), values)
@@ -127,7 +126,7 @@ def _in(column: exp.Expression, values: Iterable[str]) -> exp.Expression:
     return exp.In(this=column, expressions=listed) if listed else exp.false()
 
 
-def _accounts(accounts: frozenset[str] | None, table: Table) -> Condition:
+def _accounts(accounts: frozenset[str] | None, table: Table) -> exp.Expression | None:
     """Before eventVersion 1.02 the account stands elsewhere in a record; such rows are let through."""
     column = table.column("recipientAccountId")
     asked = _among(column, accounts)
@@ -136,7 +135,7 @@ def _accounts(accounts: frozenset[str] | None, table: Table) -> Condition:
     return exp.or_(asked, exp.Is(this=_of(column), expression=exp.null()), _of(column).eq(exp.Literal.string("")))
 
 
-def _failed(clause: Clause, column: Column | None) -> Condition:
+def _failed(clause: Clause, column: Column | None) -> exp.Expression | None:
     if clause.failed is None or column is None or not column.is_text:
         return None
     empty = exp.or_(exp.Is(this=_of(column), expression=exp.null()), _of(column).eq(exp.Literal.string("")))
@@ -187,7 +186,7 @@ def _whole_second(moment: datetime) -> datetime:
     return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
-def _sessions(names: frozenset[str] | None, table: Table) -> Condition:
+def _sessions(names: frozenset[str] | None, table: Table) -> exp.Expression | None:
     """Who acted, by the identity's ARN or principal id; or who was asked for, in the parameters of AssumeRole."""
     if names is None:
         return None
@@ -198,7 +197,7 @@ def _sessions(names: frozenset[str] | None, table: Table) -> Condition:
     return None if acted is None or asked is None else exp.or_(acted, asked)
 
 
-def _acted(names: frozenset[str], table: Table) -> Condition:
+def _acted(names: frozenset[str], table: Table) -> exp.Expression | None:
     arn, principal = _identity(table, "arn"), _identity(table, "principalid")
     if arn is not None and principal is not None:
         found = [_holds(arn, f"/{name}") for name in sorted(names)]
@@ -209,7 +208,7 @@ def _acted(names: frozenset[str], table: Table) -> Condition:
     return exp.or_(*(_mentions(_of(whole), name) for name in sorted(names)))
 
 
-def _asked_for(names: frozenset[str], table: Table) -> Condition:
+def _asked_for(names: frozenset[str], table: Table) -> exp.Expression | None:
     calls = _assume_role(table)
     if calls is None:
         return None
@@ -225,7 +224,7 @@ def _asked_for(names: frozenset[str], table: Table) -> Condition:
     return calls
 
 
-def _assume_role(table: Table) -> Condition:
+def _assume_role(table: Table) -> exp.Expression | None:
     """The calls that ask for a session; the role they ask for may stand in three places of a record."""
     column = table.column("eventName")
     if column is None or not column.is_text:
@@ -233,7 +232,7 @@ def _assume_role(table: Table) -> Condition:
     return exp.StartsWith(this=_of(column), expression=exp.Literal.string(_ASSUME_ROLE))
 
 
-def _acting(roles: frozenset[str] | None, table: Table) -> Condition:
+def _acting(roles: frozenset[str] | None, table: Table) -> exp.Expression | None:
     if roles is None:
         return None
     if not roles:
