@@ -8,6 +8,7 @@ import boto3
 import pytest
 from history import History, serving
 from moto.server import ThreadedMotoServer
+from warehouse import Warehouse, serving_warehouse
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,20 @@ def cloudtrail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[History], 
             return history
 
         yield start
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Warehouse], Warehouse]]:
+    """Starts a server of queries (Athena, CloudTrail Lake, CloudWatch Logs) and points the SDK at it."""
+    with ExitStack() as stack:
+
+        def started(warehouse: Warehouse) -> Warehouse:
+            address = stack.enter_context(serving_warehouse(warehouse))
+            for service in ("ATHENA", "CLOUDTRAIL", "CLOUDWATCH_LOGS"):
+                monkeypatch.setenv(f"AWS_ENDPOINT_URL_{service}", address)
+            return warehouse
+
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -257,3 +257,84 @@ def test_an_investigation_from_the_command_line(s3, tmp_path, capsys):
     here = json.loads(capsys.readouterr().out)
     there.pop("evidence"), here.pop("evidence")
     assert there == here
+
+
+def export(records, shape: str) -> bytes:
+    """Records as a file of another delivery."""
+    if shape == "eventbridge":
+        kind = {"detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "version": "0"}
+        return "\n".join(json.dumps(kind | {"id": one["eventID"], "detail": one}) for one in records).encode()
+    if shape == "firehose":  # one after the other, nothing between
+        return gzip.compress("".join(json.dumps(one) for one in records).encode())
+    lines = [f"{one['eventTime'].replace('Z', '.000Z')} {json.dumps(one)}" for one in records]
+    return gzip.compress("\n".join(lines).encode())
+
+
+def key_of(record, shape: str, spelling: str) -> str:
+    late = moment(record) + timedelta(minutes=20)
+    return f"exports/{shape}/{late.strftime(spelling)}part"
+
+
+SPELLINGS = {
+    "eventbridge": "%Y/%m/%d/%H/",
+    "firehose": "year=%Y/month=%m/day=%d/",
+    "cloudwatch": "0e1f/111122223333_CloudTrail_eu-west-1/",
+    "firehose by date": "dt=%Y-%m-%d/hour=%H/",
+}
+
+
+@pytest.mark.parametrize("which", SPELLINGS)
+def test_exports_beside_no_trail_are_read_whole_and_by_the_dates_in_their_keys(which, s3, tmp_path):
+    made = story("managed_detached")
+    shape = which.partition(" ")[0]
+    s3.create_bucket(Bucket=NAME)
+    parts: dict[str, list[Any]] = {}
+    for record in made.records:
+        parts.setdefault(key_of(record, shape, SPELLINGS[which]), []).append(record)
+    for key, records in parts.items():
+        s3.put_object(Bucket=NAME, Key=f"{key}.gz", Body=export(records, shape))
+    s3.put_object(Bucket=NAME, Key="exports/aws-logs-write-test", Body=b"Permission Check Successful")
+    days = sorted(map(moment, made.records))
+    for window in (Window(), Window(days[0] + timedelta(days=3), days[-1] - timedelta(days=3)), Window(days[-9])):
+        selection = everything().during(window)
+        evidence = scan([open_source(f"s3://{NAME}/exports")], selection)
+        assert facts(evidence) == from_files(made.records, selection, tmp_path / "files")
+        assert not evidence.receipt.is_partial
+        left = [one for one in evidence.receipt.problems if one.kind == "not_read"]
+        assert evidence.receipt.files_seen == len(parts) + 1 - sum(int(one.detail.split()[0]) for one in left)
+
+
+def test_a_wrong_bound_on_keys_is_seen_by_the_law(s3, tmp_path):
+    made = story("managed_detached")
+    s3.create_bucket(Bucket=NAME)
+    # Keys that lie: an hour's folder four days before what it holds.
+    for record in made.records:
+        early = moment(record) - timedelta(days=4)
+        s3.put_object(Bucket=NAME, Key=f"x/{early:%Y/%m/%d/%H}/{record['eventID']}", Body=json.dumps(record).encode())
+    selection = everything().during(Window(sorted(map(moment, made.records))[1]))
+    evidence = scan([open_source(f"s3://{NAME}/x")], selection)
+    assert facts(evidence) != from_files(made.records, selection, tmp_path / "files")
+    assert any("dated outside the window" in one.detail for one in evidence.receipt.problems)
+
+
+def test_an_export_made_later_is_read(s3, tmp_path):
+    made = story("managed_detached")
+    s3.create_bucket(Bucket=NAME)
+    body = json.dumps({"Records": list(made.records)}).encode()
+    s3.put_object(Bucket=NAME, Key="exports/2029-01-01/all.json", Body=body)
+    days = sorted(map(moment, made.records))
+    selection = everything().during(Window(days[0], days[-1]))
+    evidence = scan([open_source(f"s3://{NAME}/exports")], selection)
+    assert facts(evidence) == from_files(made.records, selection, tmp_path / "files")
+
+
+def test_nothing_inside_the_window_is_no_empty_prefix(s3):
+    s3.create_bucket(Bucket=NAME)
+    s3.put_object(Bucket=NAME, Key="x/2020/01/01/00/a.json", Body=b'{"Records": []}')
+    receipt = scan(
+        [open_source(f"s3://{NAME}/x")], everything().during(Window(datetime(2026, 1, 1, tzinfo=UTC)))
+    ).receipt
+    assert receipt.files_seen == 0
+    assert ["1 objects are dated outside the window by their keys; they were not read."] == [
+        one.detail for one in receipt.problems
+    ]

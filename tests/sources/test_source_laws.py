@@ -12,12 +12,16 @@ from typing import Any
 import boto3
 import pytest
 from stories import history_of, home_records, quick, story, to_bucket
+from warehouse import STORE, Warehouse, glue_table, lake_table
 
 from ecs_trail.cli.main import run
 from ecs_trail.cli.permissions import policy
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.sources import open_source
+from ecs_trail.evidence.sources.athena import AthenaSettings, AthenaSource
 from ecs_trail.evidence.sources.base import scan
+from ecs_trail.evidence.sources.lake import LakeSource
+from ecs_trail.evidence.sources.logs import LogsSource
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.selection import default_selection, everything, session
 from ecs_trail.times import Window
@@ -28,6 +32,9 @@ SOURCES = (
     "s3://trail-bucket",
     "api://eu-west-1,us-west-2",
     "api://cn-north-1",
+    "athena://primary/security.cloudtrail_logs",
+    f"lake://{STORE}",
+    "logs://eu-west-1/CloudTrail/Management",
 )
 DAY = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
 SELECTIONS = {
@@ -53,6 +60,7 @@ def test_a_plan_touches_nothing(text, which, monkeypatch):
         raise AssertionError("a plan is pure")
 
     source = open_source(text)
+    source.plan(everything())  # loads the modules it needs, which is no looking
     with monkeypatch.context() as patch:
         for owner, name in ((socket, "socket"), (socket, "getaddrinfo"), (Path, "open"), (Path, "stat")):
             patch.setattr(owner, name, refuse)
@@ -122,3 +130,45 @@ def test_permissions_prints_a_policy(capsys):
 def test_permissions_of_what_needs_none_are_refused():
     with pytest.raises(UsageError, match="needs no permission"):
         policy(("some/folder",))
+
+
+#: Actions that AWS itself performs with the caller's rights, while it runs a query.
+ON_BEHALF = ("glue:", "s3:")
+
+
+def test_the_policy_for_athena_is_what_is_called(start):
+    server = start(Warehouse({"db.trail": glue_table(list(story("managed_detached").records))}, runs=50))
+    asked = default_selection().during(Window(DAY.start))
+    stopped = AthenaSource("wg", "db", "trail", settings=AthenaSettings(max_scan=1), pause=lambda _: None)
+    with pytest.raises(UsageError):
+        scan([stopped], asked)
+    server.runs = 1
+    scan([AthenaSource("wg", "db", "trail", pause=lambda _: None)], asked)
+    printed = actions("athena://wg/db.trail")
+    assert {one for one in printed if not one.startswith(ON_BEHALF)} == server.called
+    assert printed == actions("athena")
+
+
+def test_the_policy_for_cloudtrail_lake_is_what_is_called(start):
+    server = start(Warehouse(store=lake_table(list(story("managed_detached").records)), ending=("FINISHED", "")))
+    server.runs = 50
+    with pytest.raises(UsageError):
+        scan([LakeSource(STORE, max_scan=1, pause=lambda _: None)], session("x"))
+    server.runs = 1
+    scan([LakeSource(STORE, pause=lambda _: None)], session("x"))
+    assert actions(f"lake://{STORE}") == server.called
+
+
+def test_the_policy_for_log_groups_is_what_is_called(start):
+    server = start(Warehouse())
+    scan([LogsSource("eu-west-1", "CloudTrail/Management")], session("x"))
+    assert actions("logs://eu-west-1/CloudTrail/Management") == server.called
+    (statement,) = policy(("logs://eu-west-1/CloudTrail/Management",))["Statement"]
+    assert statement["Resource"] == "arn:aws:logs:eu-west-1:*:log-group:CloudTrail/Management:*"
+
+
+@pytest.mark.parametrize("text", ["athena://wg/db.trail", f"lake://{STORE}"])
+def test_a_plan_without_sqlglot_names_the_extra(text, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sqlglot", None)
+    with pytest.raises(EcsTrailError, match=r"ecs-trail\[athena\]"):
+        open_source(text).plan(default_selection())

@@ -25,6 +25,7 @@ from ecs_trail.evidence.sources.queries import (
     Caller,
     Pause,
     athena_usd,
+    end_unwanted,
     format_size,
     over_limit,
     waits,
@@ -246,17 +247,17 @@ class _Query:
             if self.state in _ENDED:
                 break
             if self.max_scan is not None and self.scanned > self.max_scan:
-                self.stop()
-                raise over_limit(self.name, self.scanned, self.max_scan)
+                raise over_limit(self.name, self.scanned, self.max_scan, self.stop())
             self.caller.pause(seconds)
         if self.state != "SUCCEEDED":
             raise self._failure()
 
-    def stop(self) -> None:
-        """Stop it, unless it has ended: nobody waits for it, and it costs."""
-        if self.query_id and self.state not in _ENDED:
-            self.state = "CANCELLED"
-            self.caller("StopQueryExecution", QueryExecutionId=self.query_id)
+    def stop(self) -> str:
+        """Stop it, unless it has ended: nobody waits for it, and it costs. Gives why it could not be stopped, if so."""
+        if not self.query_id or self.state in _ENDED:
+            return ""
+        self.state = "CANCELLED"
+        return end_unwanted(lambda: self.caller("StopQueryExecution", QueryExecutionId=self.query_id))
 
     def conclusion(self) -> Iterator[Fetched]:
         """What it cost, and that it read more than it should where it ended before it could be stopped."""

@@ -19,6 +19,7 @@ from ecs_trail.evidence.sources.queries import (
     LAKE_USD_PER_GB,
     Caller,
     Pause,
+    end_unwanted,
     format_size,
     lake_usd,
     over_limit,
@@ -134,6 +135,10 @@ class LakeSource:
     def _wait(self, caller: Caller, query_id: str) -> int:
         """Bytes scanned, once the query has ended well."""
         state = ""
+
+        def cancel() -> str:
+            return end_unwanted(lambda: caller("CancelQuery", QueryId=query_id, **self._owner))
+
         try:
             for seconds in waits():
                 found = caller("DescribeQuery", QueryId=query_id, **self._owner)
@@ -142,11 +147,12 @@ class LakeSource:
                 if state in _ENDED:
                     break
                 if self.max_scan is not None and scanned > self.max_scan:
-                    raise over_limit(self.name, scanned, self.max_scan)
+                    state = "CANCELLED"
+                    raise over_limit(self.name, scanned, self.max_scan, cancel())
                 caller.pause(seconds)
         finally:
             if state not in _ENDED:  # nobody waits for it any more, and it costs
-                caller("CancelQuery", QueryId=query_id, **self._owner)
+                cancel()
         if state != "FINISHED":
             reason = " ".join(str(found.get("ErrorMessage") or "no reason given").split())[:500]
             raise AccessError(f"the query {query_id} of {self.name} ended as {state}: {reason}")

@@ -187,6 +187,41 @@ def organizations_of(names: Iterable[str]) -> list[str]:
     return [name for name in names if ORGANIZATION.fullmatch(name)]
 
 
+def may_hold(key: str, window: Window) -> bool:
+    """False when the day in a key of no trail's layout shows that the object holds nothing of the window.
+
+    What was delivered or exported on a day holds nothing of later days, so earlier days are left out wherever a key
+    has a day. A later day says nothing of an export, which may reach far back; it does in Firehose's folders of hours
+    and in Hive partitions, which follow the events (*Amazon Data Firehose Developer Guide*, "Understand custom prefixes
+    for Amazon S3 objects", read on 2026-11-24). A day more on each side counts, as with a trail's folders.
+    """
+    found = next(((match, name) for name, one in _DATED.items() if (match := one.search(key))), None)
+    if found is None:
+        return True
+    match, name = found
+    try:
+        day = date(*(int(part) for part in match.groups()))
+    except ValueError:
+        return True
+    pad = timedelta(days=PAD_DAYS)
+    first, last = _edges(window)
+    if first is not None and day < first.date() - pad:
+        return False
+    return last is None or name == "a day" or day <= last
+
+
+#: Days in keys: what shows them -> the year, month and day.
+_DATED: Final = {
+    "hours": re.compile(r"(?:^|/)(\d{4})/(\d\d)/(\d\d)/\d\d/"),
+    "parts of a date": re.compile(r"(?:^|/)year=(\d{4})/month=(\d\d?)/day=(\d\d?)/", re.IGNORECASE),
+    "a date": re.compile(
+        r"(?:^|/)(?:dt|ds|date|day|event_?day|event_?date|partition_?date)=(\d{4})-?(\d\d)-?(\d\d)(?![0-9])",
+        re.IGNORECASE,
+    ),
+    "a day": re.compile(r"(?:^|/)(\d{4})[/-](\d\d)[/-](\d\d)/"),
+}
+
+
 def _edges(window: Window) -> tuple[datetime | None, date | None]:
     """The first stamp and the last day to read."""
     first = None if window.start is None else window.start.astimezone(UTC) - LEAD

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from ecs_trail.errors import UsageError
+from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.sources.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 
 Pause = Callable[[float], None]
@@ -75,6 +75,18 @@ class Caller:
 _REPEATED: Final = THROTTLED | _BUSY | _PASSING
 
 
+def end_unwanted(end: Callable[[], object]) -> str:
+    """End a query that nobody waits for any more; gives why it could not be ended, or an empty text.
+
+    It is called while another error is on its way, which must not be replaced by this one.
+    """
+    try:
+        end()
+    except EcsTrailError as error:
+        return error.message
+    return ""
+
+
 def waits() -> Iterator[float]:
     """Seconds to wait between looks at a running query: short first, never long."""
     seconds = 0.25
@@ -116,10 +128,11 @@ def lake_usd(scanned: int) -> float:
     return round(scanned / 2**30 * LAKE_USD_PER_GB, 6)
 
 
-def over_limit(name: str, scanned: int, limit: int) -> UsageError:
-    """The error of a query that was stopped because it read too much."""
+def over_limit(name: str, scanned: int, limit: int, obstacle: str) -> UsageError:
+    """The error of a query that read too much; `obstacle` says why it could not be stopped, empty when it was."""
+    ended = f"could not be stopped and runs on ({obstacle})" if obstacle else "was stopped"
     return UsageError(
-        f"the query of {name} was stopped: it had read {format_size(scanned)}, and --max-scan allows "
-        f"{format_size(limit)}. What it had read until then is charged.",
+        f"the query of {name} {ended}: it had read {format_size(scanned)}, and --max-scan allows "
+        f"{format_size(limit)}. What it reads is charged.",
         hint="a shorter --since/--until reads less; or allow more with --max-scan.",
     )

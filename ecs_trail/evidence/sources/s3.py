@@ -37,6 +37,7 @@ _PROBED: Final = 50
 _LIST_PRICE: Final = 0.005 / 1000
 _GET_PRICE: Final = 0.0004 / 1000
 _KEYS_A_LIST: Final = 1000
+_DATED: Final = "; of keys with a day or an hour, those that may hold something of the window"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/.-]+")
 
 
@@ -70,7 +71,7 @@ class S3Source:
         """Which folders are listed and read. The number of accounts and Regions is known only after a look."""
         spot = layout.locate(self.prefix)
         if spot.is_plain:
-            reads: tuple[str, ...] = (f"every object below {self.name}",)
+            reads: tuple[str, ...] = (f"every object below {self.name}{_DATED}",)
             return ScanPlan(self.name, selection, reads, bill="one LIST for every 1,000 objects, one GET each")
         return ScanPlan(
             source=self.name,
@@ -79,7 +80,7 @@ class S3Source:
                 f"LIST of the folders below {self.name}: organizations, accounts, Regions",
                 f"accounts: {_facet(selection, 'accounts')}; Regions: {_facet(selection, 'regions')}",
                 f"LIST and GET, for each account and Region: {_days(selection.window)}",
-                "no trail layout there: every object below",
+                f"no trail layout there: every object below{_DATED}",
             ),
             widened=(
                 f"{layout.PAD_DAYS} day folder after the window, as files come late, and the hour before it",
@@ -111,7 +112,7 @@ class S3Source:
         for remark in survey.remarks:
             yield Fetched(remark.source, problem=remark)
         tally = _Tally()
-        listing = _plain(bucket, self.prefix) if places is None else survey.listings(places)
+        listing = _plain(bucket, self.prefix, selection.window) if places is None else survey.listings(places)
         found = tally.seen(listing)
         for fetched in _ahead(readers, bucket.read, found):
             tally.count(fetched)
@@ -120,6 +121,9 @@ class S3Source:
             )
         for remark in bucket.remarks:
             yield Fetched(remark.source, problem=remark)
+        if tally.outside:
+            words = f"{tally.outside:,} objects are dated outside the window by their keys; they were not read."
+            yield Fetched(self.name, problem=Problem(self.name, "not_read", words))
         tally.conclude(self.name, is_plain=places is None)
 
 
@@ -218,24 +222,28 @@ class _Survey:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What one folder holds; `share` is the part of all folders that is listed by then."""
+    """What one folder holds; `share` is the part of all folders that is listed by then, `outside` how many objects
+    are left out for the day in their keys.
+    """
 
     found: list[Listed | Problem]
     prefix: str
     share: float
+    outside: int = 0
 
 
 class _Tally:
     """Counts what was listed and read, to say how much is expected and when nothing at all was allowed."""
 
     def __init__(self) -> None:
-        self.listed = self.done = self.denied = self.expected = 0
+        self.listed = self.done = self.denied = self.expected = self.outside = 0
         self.first_denial: Problem | None = None
 
     def seen(self, listings: Iterable[_Listing]) -> Iterator[Listed | Problem]:
         """The objects of the listings, counted."""
         for listing in listings:
             self.listed += len(listing.found)
+            self.outside += listing.outside
             self.expected = round(self.listed / listing.share) if listing.share else self.listed
             yield from listing.found
 
@@ -253,21 +261,27 @@ class _Tally:
                 f"access denied to all of {name}: {self.first_denial.detail}",
                 hint="ecs-trail permissions prints the policy this tool needs.",
             )
-        if is_plain and not self.listed:
+        if is_plain and not (self.listed or self.outside):
             raise UsageError(f"there is nothing at {name}.", hint="aws s3 ls shows what a bucket holds.")
 
 
-def _plain(bucket: Bucket, prefix: str) -> Iterator[_Listing]:
-    """Everything below a prefix, or the one object of that name, page by page."""
+def _plain(bucket: Bucket, prefix: str, window: Window) -> Iterator[_Listing]:
+    """Everything below a prefix that may hold something of the window, or the one object of that name, page by page."""
     folder = _folder(prefix)
     batch: list[Listed | Problem] = []
+    outside = 0
     for one in bucket.objects(prefix):
-        if isinstance(one, Problem) or not prefix or one.key == prefix or one.key.startswith(folder):
+        if isinstance(one, Problem) or one.key == prefix:
             batch.append(one)
+        elif one.key.startswith(folder):
+            # What the prefix itself says was asked for by name.
+            is_inside = layout.may_hold(one.key.removeprefix(folder), window)
+            batch.extend([one] if is_inside else [])
+            outside += not is_inside
         if len(batch) >= _KEYS_A_LIST:
             yield _Listing(batch, prefix, share=0.0)
             batch = []
-    yield _Listing(batch, prefix, share=1.0)
+    yield _Listing(batch, prefix, share=1.0, outside=outside)
 
 
 def _ahead(
