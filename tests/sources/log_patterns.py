@@ -1,12 +1,14 @@
 """Filter patterns of CloudWatch Logs for JSON events, evaluated: the part of the syntax that this package writes.
 
 *Amazon CloudWatch Logs User Guide*, "Filter pattern syntax", read on 2026-11-24:
-`{ ($.a = "text*") && ($.b NOT EXISTS) }` with `||`, `&&` and parentheses; `*` in a text stands for any characters. Anything else is refused.
+`{ ($.a = "text*") && ($.b NOT EXISTS) }` with `||`, `&&` and parentheses; `*` in a text stands for any characters.
+Anything else is refused.
 """
 
 import json
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 _TOKEN = re.compile(r'\s*(\|\||&&|\(|\)|\$\.[A-Za-z0-9_.]+|=|"[^"\\]*"|NOT EXISTS)')
@@ -20,17 +22,23 @@ def matches(pattern: str, message: str) -> bool:
     """True when a log event satisfies a pattern; the empty one takes every event."""
     if not pattern:
         return True
+    tree = _parsed(pattern)
+    try:
+        event = json.loads(message)
+    except ValueError:
+        return False
+    return _holds(tree, event)
+
+
+@lru_cache(maxsize=256)
+def _parsed(pattern: str) -> Any:
     if not (pattern.startswith("{") and pattern.endswith("}")):
         raise PatternError(pattern)
     reader = _Reader(pattern[1:-1])
     tree = reader.either()
     if reader.tokens:
         raise PatternError(f"more text follows: {reader.tokens[:3]}")
-    try:
-        event = json.loads(message)
-    except ValueError:
-        return False
-    return _holds(tree, event)
+    return tree
 
 
 class _Reader:

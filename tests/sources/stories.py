@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,15 @@ class _Leaps:
 def story(kind: str, seed: int = 1) -> Incident:
     """A practice incident."""
     return incident(kind, seed)
+
+
+def spread(records: Iterable[Record], days: int) -> list[Record]:
+    """Records of one day, moved over many days: for what depends on dates."""
+    moved = []
+    for number, record in enumerate(records):
+        later = datetime.fromisoformat(record["eventTime"]) + timedelta(days=number % days)
+        moved.append(record | {"eventTime": f"{later:%Y-%m-%dT%H:%M:%SZ}"})
+    return moved
 
 
 def to_bucket(client: Any, bucket: str, made: Incident, folder: Path, *, place: Callable[[str], str] = str) -> int:

@@ -96,7 +96,7 @@ def test_a_wrong_time_bound_is_seen_by_the_law(start: Start, tmp_path):
 
 
 @given(any_selections())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_patterns_find_all_that_is_selected(selection):
     asked = patterns(selection)
     assert len(asked) <= MOST_PATTERNS
