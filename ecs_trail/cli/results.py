@@ -75,6 +75,10 @@ def finish(case: "Case", output: Output) -> None:
 
     4 where it fails its integrity check, 3 where part of it could not be read or proven, 1 for a finding.
     """
+    if not output.quiet:
+        for charge in case.receipt.bill:
+            cost = f"{charge.bytes_scanned:,} bytes, about ${charge.estimated_usd:.4f}"
+            click.echo(f"ecs-trail: {clean(charge.source)} scanned {cost}.", err=True)
     lost = [problem for problem in case.receipt.problems if problem.is_partial]
     if lost:
         click.echo(f"ecs-trail: the result is partial: {count(len(lost), 'problem')} in the evidence.", err=True)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from stories import facts, from_files, story
-from warehouse import CALENDAR, PARTITIONINGS, Warehouse, glue_table
+from warehouse import CALENDAR, PARTITIONINGS, GlueTable, Warehouse, glue_table, metadata
 
 from ecs_trail.cli.main import run
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.athena import AthenaSettings, AthenaSource, parse_athena
 from ecs_trail.evidence.sources.base import Evidence, scan
+from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.queries import athena_usd, format_size, parse_size
 from ecs_trail.evidence.sources.sql import documented_table, table_of
 from ecs_trail.practice import write
@@ -197,6 +198,28 @@ def test_throttling_starts_no_second_query(start: Start, tmp_path):
     assert len({asked["ClientRequestToken"] for asked in started}) == len(server.queries) == 1
 
 
+def test_renewed_credentials_are_used(start: Start, tmp_path):
+    server = start(warehouse(refusals={2: "ExpiredTokenException"}))
+    selection = default_selection().during(EARLY)
+    assert agree(scan([source()], selection), selection, tmp_path / "files")
+    server.refusals = dict.fromkeys(range(1, 100), "ExpiredTokenException")
+    with pytest.raises(AccessError, match="credentials"):
+        scan([source()], selection)
+
+
+def test_a_table_of_our_own_store_is_read(start: Start, tmp_path):
+    """What `collect` writes, catalogued: every facet is asked exactly, and the records come as received."""
+    from_files(stocked()[0], everything(), tmp_path / "files")
+    events = scan([FilesSource(tmp_path / "files")], everything()).events
+    kinds = {"bool": "boolean", "int64": "bigint", "string": "string"}
+    columns = {field.name: kinds.get(str(field.type), "timestamp") for field in events.schema}
+    server = start(Warehouse({"security.trail": GlueTable(events, metadata(columns, {}, {}))}))
+    evidence = scan([source()], default_selection())
+    assert facts(evidence) == from_files(stocked()[0], default_selection(), tmp_path / "files")
+    assert evidence.receipt.records_not_selected == 0
+    assert server.first.sql.startswith('SELECT "raw" AS "eventjson"')
+
+
 def test_patience_ends(start: Start):
     server = start(warehouse(refusals=dict.fromkeys(range(1, 100), "ThrottlingException")))
     with pytest.raises(AccessError, match="for speed"):
@@ -288,7 +311,9 @@ def test_an_investigation_from_the_command_line(start: Start, capsys, tmp_path):
     for place in (str(tmp_path / "trail"), "athena://primary/security.trail"):
         words = ["investigate", place, "--since", "2020-01-01", "--as-of", "2026-06-01T00:00:00Z", "--format", "json"]
         assert run([*words, "--max-scan", "10GB"]) == 0
-        answers.append(json.loads(capsys.readouterr().out))
+        shown = capsys.readouterr()
+        answers.append(json.loads(shown.out))
+    assert "athena://primary/security.trail scanned 7,000,000 bytes, about $0.0000" in shown.err
     files, athena = answers
     assert athena["evidence"]["bill"][0]["service"] == "athena"
     assert files["evidence"]["bill"] == []

@@ -17,7 +17,7 @@ from warehouse import GLUE_COLUMNS, IDENTITY, PARTITIONINGS, glue_table, lake_ta
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.records import row_of
-from ecs_trail.evidence.sources.sql import DIALECTS, Column, Table, compile_sql, documented_table, table_of
+from ecs_trail.evidence.sources.sql import DIALECTS, Column, Table, compile_sql, documented_table, own_table, table_of
 from ecs_trail.evidence.sources.sql.tables import struct_fields
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Clause, Selection, default_selection, everything, session
@@ -70,34 +70,43 @@ def times() -> list[datetime]:
     return sorted(events().column("event_time").to_pylist())
 
 
-def some(name: str) -> st.SearchStrategy[frozenset[str] | None]:
-    """A few values that occur, and one that does not; or none asked for."""
-    values = st.sampled_from([*column_values(name), 'it\'s "not" there'])
-    return st.none() | st.frozensets(values, min_size=1, max_size=4)
+FACETS = {
+    "event_sources": "event_source",
+    "event_names": "event_name",
+    "acting_roles": "session_issuer_arn",
+    "target_roles": "target_role_arn",
+    "accounts": "account_id",
+    "regions": "aws_region",
+}
+
+
+def values_with(name: str, value: str | None) -> st.SearchStrategy[frozenset[str] | None]:
+    """Nothing asked, or a few values with the one of an event among them: what matches by construction."""
+    if value is None:
+        return st.none()
+    others = st.sampled_from([*column_values(name), "it's not there"])
+    return st.none() | st.frozensets(others, max_size=3).map(lambda some: some | {value})
 
 
 @st.composite
-def windows(draw: st.DrawFn) -> Window:
-    moments = st.sampled_from(times())
-    shifts = st.sampled_from([timedelta(), timedelta(microseconds=1), timedelta(hours=5), -timedelta(seconds=1)])
-    start, end = draw(moments) + draw(shifts), draw(st.none() | moments)
-    if end is not None and end <= start:
-        start, end = end - timedelta(seconds=1), start
-    return Window(start, end)
+def windows(draw: st.DrawFn, moment: datetime) -> Window:
+    """A window with a moment in it, often at its very edge, with fractions of seconds or without."""
+    spans = [timedelta(), timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=5), timedelta(days=9)]
+    start = moment - draw(st.sampled_from(spans))
+    after = draw(st.none() | st.sampled_from(spans[1:]))
+    return Window(start, None if after is None else moment + after)
 
 
 @st.composite
 def clauses(draw: st.DrawFn) -> Clause:
+    """A clause that some event satisfies, each facet asked or not."""
+    row = draw(st.sampled_from(events().to_pylist()))
+    session_name = row["session_name"] or row["requested_session_name"]
     return Clause(
-        session_names=draw(some("session_name")),
-        event_sources=draw(some("event_source")),
-        event_names=draw(some("event_name")),
-        acting_roles=draw(some("session_issuer_arn")),
-        target_roles=draw(some("target_role_arn")),
-        accounts=draw(some("account_id")),
-        regions=draw(some("aws_region")),
-        failed=draw(st.none() | st.booleans()),
-        window=draw(windows()),
+        session_names=draw(values_with("session_name", session_name)),
+        **{facet: draw(values_with(name, row[name])) for facet, name in FACETS.items()},
+        failed=draw(st.sampled_from([None, row["error_code"] is not None])),
+        window=draw(windows(row["event_time"])),
     )
 
 
@@ -110,7 +119,22 @@ def selections() -> st.SearchStrategy[Selection]:
 def test_sql_finds_all_that_is_selected(data: st.DataObject):
     selection = data.draw(selections())
     which = data.draw(st.sampled_from(sorted(PARTITIONINGS)))
-    assert found(selection, which) >= reference(selection)
+    expected = reference(selection)
+    assert expected
+    assert found(selection, which) >= expected
+
+
+@given(selections())
+@settings(max_examples=20, deadline=None)
+def test_over_our_own_events_sql_means_the_same(selection):
+    whole = all(
+        edge is None or edge.microsecond == 0
+        for clause in selection.clauses
+        for edge in (clause.window.start, clause.window.end)
+    )
+    rows = run_sql(compile_sql(selection, own_table(("events",))), {"events": events()}).column("eventjson")
+    answer = {json.loads(text)["eventID"] for text in rows.to_pylist()}
+    assert answer == reference(selection) if whole else answer >= reference(selection)
 
 
 @pytest.mark.parametrize("which", PARTITIONINGS)

@@ -74,7 +74,7 @@ class LogsSource:
         stamps = _stamps(selection.window)
         start, end = (format_time(one) if one else "" for one in (stamps.start, stamps.end))
         span = f"{start or 'as far back as it goes'} to {end or 'now'}"
-        widened = [f"time stamps from {LEAD} before the window to {PAD_DAYS} day after it, as events come late"]
+        widened = [f"time stamps from an hour before the window to {PAD_DAYS} day after it, as events come late"]
         if asked == ("",):
             widened.append("every event of the log group: the selection cannot be put into patterns")
         return LogsPlan(

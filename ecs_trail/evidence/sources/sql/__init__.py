@@ -4,10 +4,20 @@ from importlib import import_module
 from typing import Any, Final
 
 from ecs_trail.errors import MissingExtraError, UsageError
-from ecs_trail.evidence.sources.sql.tables import Column, Partition, Table, documented_table, table_of
+from ecs_trail.evidence.sources.sql.tables import Column, Partition, Table, documented_table, own_table, table_of
 from ecs_trail.selection import Selection
 
-__all__ = ["DIALECTS", "Column", "Partition", "Table", "compile_sql", "documented_table", "table_of", "text_literal"]
+__all__ = [
+    "DIALECTS",
+    "Column",
+    "Partition",
+    "Table",
+    "compile_sql",
+    "documented_table",
+    "own_table",
+    "table_of",
+    "text_literal",
+]
 
 DIALECTS: Final = ("athena", "duckdb", "spark", "trino")
 

@@ -6,7 +6,7 @@ every name is quoted: what stands in a selection may come from an attacker.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -60,8 +60,9 @@ def condition(selection: Selection, table: Table, *, is_coarse: bool = False) ->
 
 
 def _clause(clause: Clause, table: Table, *, is_coarse: bool, window: Window) -> exp.Expression | None:
+    own = {one.name.lower(): one for one in table.columns} if table.is_own else {}
     parts: list[exp.Expression | None] = [
-        _accounts(clause.accounts, table),
+        _among(own["account_id"], clause.accounts) if own else _accounts(clause.accounts, table),
         _among(table.column("awsRegion"), clause.regions),
         *_window(window, table),
     ]
@@ -69,19 +70,36 @@ def _clause(clause: Clause, table: Table, *, is_coarse: bool, window: Window) ->
         parts += [
             _among(table.column("eventSource"), clause.event_sources),
             _among(table.column("eventName"), clause.event_names),
-            _sessions(clause.session_names, table),
-            _acting(clause.acting_roles, table),
-            _assume_role(table) if clause.target_roles is not None else None,
+            *(_own_roles(clause, own) if own else _roles(clause, table)),
             _failed(clause, table.column("errorCode")),
         ]
     asked = [one for one in parts if one is not None]
     return exp.and_(*asked) if asked else None
 
 
+def _roles(clause: Clause, table: Table) -> list[exp.Expression | None]:
+    return [
+        _sessions(clause.session_names, table),
+        _acting(clause.acting_roles, table),
+        _assume_role(table) if clause.target_roles is not None else None,
+    ]
+
+
+def _own_roles(clause: Clause, own: Mapping[str, Column]) -> list[exp.Expression | None]:
+    """The facets of roles, over columns made for them."""
+    acted = _among(own["session_name"], clause.session_names)
+    asked = _among(own["requested_session_name"], clause.session_names)
+    return [
+        None if acted is None else exp.or_(acted, asked),
+        _among(own["session_issuer_arn"], clause.acting_roles),
+        _among(own["target_role_arn"], clause.target_roles),
+    ]
+
+
 def _columns(table: Table) -> list[exp.Expression]:
     """What is read: the whole event where a column has it, else every column, nested ones as JSON text."""
     if table.whole is not None:
-        return [_of(table.whole)]
+        return [exp.alias_(_of(table.whole), "eventjson", quoted=True) if table.is_own else _of(table.whole)]
     own = {one.name.lower() for one in table.columns}
     places = [
         one.column
@@ -154,14 +172,17 @@ def _window(window: Window | None, table: Table) -> list[exp.Expression]:
 def _moments(window: Window, column: Column) -> list[exp.Expression]:
     parts: list[exp.Expression] = []
     if window.start is not None:
-        parts.append(_of(column) >= _timestamp(window.start))
+        parts.append(_of(column) >= _timestamp(window.start, column))
     if window.end is not None:
-        parts.append(_of(column) < _timestamp(_whole_second(window.end)))
+        parts.append(_of(column) < _timestamp(_whole_second(window.end), column))
     return parts
 
 
-def _timestamp(moment: datetime) -> exp.Expression:
-    return exp.cast(exp.Literal.string(moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")), "TIMESTAMP")
+def _timestamp(moment: datetime, column: Column) -> exp.Expression:
+    text = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    if column.has_zone:
+        return exp.cast(exp.Literal.string(f"{text}+00:00"), "TIMESTAMPTZ")
+    return exp.cast(exp.Literal.string(text), "TIMESTAMP")
 
 
 def _spelt_moments(window: Window, column: Column) -> list[exp.Expression]:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.normal import canonical_key
 from ecs_trail.evidence.tables import is_table
+from ecs_trail.schema import EVENT_COLUMNS
 
 _TEXTS: Final = ("string", "varchar", "char")
 _INTEGERS: Final = frozenset({"tinyint", "smallint", "int", "integer", "bigint"})
@@ -25,6 +26,19 @@ _YEARS: Final = frozenset({"year", "yyyy", "y"})
 _MONTHS: Final = frozenset({"month", "mm", "m"})
 _DAYS_OF_MONTH: Final = frozenset({"day", "dd", "d"})
 _WHOLE_EVENT: Final = frozenset({"eventjson", "cloudtrailevent"})
+#: The columns by which this package's own events (`schema.EVENT_COLUMNS`) are known; they answer every facet exactly.
+_OWN: Final = frozenset(
+    {
+        "event_time",
+        "session_name",
+        "requested_session_name",
+        "session_issuer_arn",
+        "target_role_arn",
+        "account_id",
+        "raw",
+    }
+)
+_OWN_KINDS: Final = {"bool": "boolean", "int64": "bigint", "string": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,11 @@ class Column:
     def is_time(self) -> bool:
         """True for a timestamp, with a zone or without."""
         return self.kind.startswith("timestamp")
+
+    @property
+    def has_zone(self) -> bool:
+        """True for a timestamp with a zone."""
+        return self.is_time and ("zone" in self.kind or self.kind.endswith("tz"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +120,15 @@ class Table:
         return next((one for one in self.columns if _plain(one.name) == wanted), None)
 
     @property
+    def is_own(self) -> bool:
+        """True for a table of this package's own events, as its store writes them."""
+        return {one.name.lower() for one in self.columns} >= _OWN
+
+    @property
     def whole(self) -> Column | None:
         """The column that holds the whole event as JSON text, if any."""
+        if self.is_own:
+            return next(one for one in self.columns if one.name.lower() == "raw")
         return next((one for one in self.columns if _plain(one.name) in _WHOLE_EVENT and one.is_text), None)
 
     @property
@@ -161,6 +187,13 @@ def documented_table(name: tuple[str, ...]) -> Table:
         Column("tlsdetails", "struct<tlsversion:string,ciphersuite:string,clientprovidedhostheader:string>"),
     )
     return Table(name, columns, (Partition(Column("timestamp", "string"), "time", "yyyy/MM/dd"),))
+
+
+def own_table(name: tuple[str, ...]) -> Table:
+    """A table of this package's own events, not partitioned: a store's Parquet files in DuckDB, say."""
+    kinds = {column: str(kind) for column, (kind, _) in EVENT_COLUMNS.items()}
+    columns = tuple(Column(column, _OWN_KINDS.get(kind, "timestamp with time zone")) for column, kind in kinds.items())
+    return Table(name, columns)
 
 
 def _column(described: Mapping[str, Any]) -> Column:
