@@ -82,19 +82,24 @@ def _bucket(place: str, partition: str) -> list[dict[str, Any]]:
 
     name, _, prefix = place.strip("/").partition("/")
     bucket = f"arn:{partition}:s3:::{name or 'YOUR-TRAIL-BUCKET'}"
-    host = "s3.*.amazonaws.com.cn" if partition == "aws-cn" else "s3.*.amazonaws.com"
     listing = _allow("ListLogFiles", [LIST, LIST_VERSIONS], bucket)
     if prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}
-    decrypt = _allow("DecryptLogFiles", ["kms:Decrypt"], f"arn:{partition}:kms:*:*:key/*")
-    decrypt["Condition"] = {"StringLike": {"kms:ViaService": host}}
     objects = [f"{bucket}/{prefix}", f"{bucket}/{prefix}/*"] if prefix else f"{bucket}/*"
     return [
         listing,
         _allow("SeeVersioning", [GET_VERSIONING], bucket),
         _allow("ReadLogFiles", [GET], objects),
-        decrypt,
+        _decrypt(partition),
     ]
+
+
+def _decrypt(partition: str) -> dict[str, Any]:
+    """S3 asks for the key of an encrypted object itself, with the rights of who reads it."""
+    host = "s3.*.amazonaws.com.cn" if partition == "aws-cn" else "s3.*.amazonaws.com"
+    decrypt = _allow("DecryptLogFiles", ["kms:Decrypt"], f"arn:{partition}:kms:*:*:key/*")
+    decrypt["Condition"] = {"StringLike": {"kms:ViaService": host}}
+    return decrypt
 
 
 def _athena(place: str, partition: str) -> list[dict[str, Any]]:
@@ -105,7 +110,9 @@ def _athena(place: str, partition: str) -> list[dict[str, Any]]:
     """
     from ecs_trail.evidence.sources.athena import ACTIONS
 
-    workgroup = place.partition("/")[0]
+    workgroup, _, table = place.partition("?")[0].partition("/")
+    database, _, name = table.rpartition(".")
+    parts = ("catalog", f"database/{database or '*'}", f"table/{database or '*'}/{name or '*'}")
     queries = sorted(set(ACTIONS) - {"athena:GetTableMetadata"})
     arn = f"arn:{partition}:athena:*:*"
     catalog = ["glue:GetDatabase", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable"]
@@ -114,13 +121,11 @@ def _athena(place: str, partition: str) -> list[dict[str, Any]]:
     return [
         _allow("RunQueries", queries, f"{arn}:workgroup/{workgroup or '*'}"),
         _allow("DescribeTable", ["athena:GetTableMetadata"], f"{arn}:datacatalog/*"),
-        _allow("ReadCatalog", catalog, [f"arn:{partition}:glue:*:*:{one}" for one in _CATALOG]),
+        _allow("ReadCatalog", catalog, [f"arn:{partition}:glue:*:*:{one}" for one in parts]),
         _allow("ReadTable", ["s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket"], [logs, f"{logs}/*"]),
         _allow("KeepResults", results, [made, f"{made}/*"]),
+        _decrypt(partition),
     ]
-
-
-_CATALOG: Final = ("catalog", "database/*", "table/*")
 
 
 def _lake(place: str, partition: str) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Fetched:
     """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead.
 
     `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
-    One with a `charge` is no unit: it only says what a query cost.
+    One with a `charge` is no unit: it only says what a query cost (and says so in a remark as well).
     """
 
     source: str

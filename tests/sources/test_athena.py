@@ -105,7 +105,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("which", FAULTS)
-@pytest.mark.parametrize("is_unloaded", [False, True])
+@pytest.mark.parametrize("is_unloaded", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_planted_fault_is_seen_by_the_law(which, is_unloaded, start: Start, s3, tmp_path):
     s3.create_bucket(Bucket="results")
     start(warehouse(page=90, s3=s3, **FAULTS[which]))
@@ -132,6 +132,7 @@ def test_the_bill_is_in_the_receipt(start: Start):
     assert charge.bytes_scanned == 4 * 3_000_000_000
     assert charge.estimated_usd == pytest.approx(12e9 / 2**40 * 5, rel=1e-4)
     assert charge.statement == server.first.sql
+    assert [one.kind for one in scan([source()], default_selection().during(EARLY)).receipt.problems] == []
     assert athena_usd(1) == pytest.approx(10 * 2**20 / 2**40 * 5, rel=1e-2)
     assert athena_usd(0) == 0
 

@@ -133,7 +133,7 @@ def test_permissions_of_what_needs_none_are_refused():
 
 
 #: Actions that AWS itself performs with the caller's rights, while it runs a query.
-ON_BEHALF = ("glue:", "s3:")
+ON_BEHALF = ("glue:", "kms:", "s3:")
 
 
 def test_the_policy_for_athena_is_what_is_called(start):
@@ -147,6 +147,9 @@ def test_the_policy_for_athena_is_what_is_called(start):
     printed = actions("athena://wg/db.trail")
     assert {one for one in printed if not one.startswith(ON_BEHALF)} == server.called
     assert printed == actions("athena")
+    document = json.dumps(policy(("athena://wg/db.trail?region=eu-west-1",), "aws-cn"))
+    assert "arn:aws-cn:athena:*:*:workgroup/wg" in document
+    assert "arn:aws-cn:glue:*:*:table/db/trail" in document
 
 
 def test_the_policy_for_cloudtrail_lake_is_what_is_called(start):

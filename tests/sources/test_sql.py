@@ -13,7 +13,7 @@ import sqlglot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stories import spread, story
-from warehouse import GLUE_COLUMNS, IDENTITY, PARTITIONINGS, glue_table, lake_table, metadata, run_sql
+from warehouse import GLUE_COLUMNS, IDENTITY, PARTITIONINGS, delivered, glue_table, lake_table, metadata, run_sql
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.records import row_of
@@ -257,6 +257,28 @@ def test_bounds_stand_on_every_partition_column():
     assert "\"month\" IN ('03', '3') AND \"day\" IN ('01', '1', '02', '2')" in sql
     assert "\"region\" IN ('eu-west-1')" in sql
     assert "\"timestamp\" >= '2026/02/28' AND \"timestamp\" < '2026/03/03'" in compile_sql(asked, table())
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrow", "bound"),
+    [
+        ("date", pa.date32(), "CAST('2026-04-20' AS DATE)"),
+        ("timestamp", pa.timestamp("us"), "CAST('2026-04-20' AS TIMESTAMP)"),
+        ("int", pa.int64(), "20260420"),
+    ],
+)
+def test_partitions_of_other_types_are_bounded_in_their_own(kind, arrow, bound):
+    rows = glue("none").rows
+    days = [delivered({"eventTime": text}).date() for text in rows.column("eventtime").to_pylist()]
+    values = [int(f"{day:%Y%m%d}") for day in days] if kind == "int" else days
+    rows = rows.append_column("dt", pa.array(values, type=pa.int64() if kind == "int" else pa.date32()).cast(arrow))
+    described = table_of(metadata(GLUE_COLUMNS, {"dt": kind}, {}), ("db", "trail"))
+    selection = everything().during(Window(datetime(2026, 4, 21, 5, tzinfo=UTC), datetime(2026, 5, 9, tzinfo=UTC)))
+    sql = compile_sql(selection, described)
+    assert bound in sql
+    assert set(run_sql(sql, {"db.trail": rows}).column("eventid").to_pylist()) >= reference(selection)
+    planted = sql.replace(bound, bound.replace("04-20", "05-03").replace("0420", "0503"))
+    assert not set(run_sql(planted, {"db.trail": rows}).column("eventid").to_pylist()) >= reference(selection)
 
 
 def test_an_injected_column_must_be_given():

@@ -25,6 +25,7 @@ from ecs_trail.evidence.sources.queries import (
     Caller,
     Pause,
     athena_usd,
+    charged,
     end_unwanted,
     format_size,
     over_limit,
@@ -268,7 +269,7 @@ class _Query:
             )
             yield Fetched(self.name, problem=Problem(self.name, "over_max_scan", words))
         usd = athena_usd(self.scanned)
-        yield Fetched(self.name, charge=Charge(self.name, "athena", self.query_id, self.scanned, usd, self.statement))
+        yield charged(Charge(self.name, "athena", self.query_id, self.scanned, usd, self.statement))
 
     def _look(self) -> None:
         execution = self.caller("GetQueryExecution", QueryExecutionId=self.query_id)["QueryExecution"]

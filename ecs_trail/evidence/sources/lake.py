@@ -19,6 +19,7 @@ from ecs_trail.evidence.sources.queries import (
     LAKE_USD_PER_GB,
     Caller,
     Pause,
+    charged,
     end_unwanted,
     format_size,
     lake_usd,
@@ -108,7 +109,7 @@ class LakeSource:
             scanned = self._wait(caller, query_id)
             yield from self._pages(caller, query_id)
             charge = Charge(self.name, "cloudtrail-lake", query_id, scanned, lake_usd(scanned), statement)
-            yield Fetched(self.name, charge=charge)
+            yield charged(charge)
         finally:
             caller.close()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence.ledger import Charge, Fetched, Problem
 from ecs_trail.evidence.sources.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 
 Pause = Callable[[float], None]
@@ -126,6 +127,15 @@ def athena_usd(scanned: int) -> float:
 def lake_usd(scanned: int) -> float:
     """The estimated price of a query of CloudTrail Lake."""
     return round(scanned / 2**30 * LAKE_USD_PER_GB, 6)
+
+
+def charged(charge: Charge) -> Fetched:
+    """What a query cost, for the receipt; who knows no charges sees a remark."""
+    words = (
+        f"the {charge.service} query {charge.query_id} scanned {charge.bytes_scanned:,} bytes, "
+        f"about ${charge.estimated_usd:.4f}."
+    )
+    return Fetched(charge.source, problem=Problem(charge.source, "paid_query", words), charge=charge)
 
 
 def over_limit(name: str, scanned: int, limit: int, obstacle: str) -> UsageError:
