@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 from stories import facts, from_files, story
-from warehouse import CALENDAR, PARTITIONINGS, GlueTable, Warehouse, glue_table, metadata
+from warehouse import CALENDAR, GLUE_COLUMNS, PARTITIONINGS, GlueTable, Warehouse, glue_table, metadata
 
 from ecs_trail.cli.main import run
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
@@ -206,6 +207,31 @@ def test_renewed_credentials_are_used(start: Start, tmp_path):
     server.refusals = dict.fromkeys(range(1, 100), "ExpiredTokenException")
     with pytest.raises(AccessError, match="credentials"):
         scan([source()], selection)
+
+
+def test_a_flattened_table_is_read(start: Start, tmp_path):
+    """Identities in columns of their own, as a CTAS statement makes them."""
+    rows = stocked()[1].rows
+    flat = {
+        "useridentity_type": ("type",),
+        "useridentity_arn": ("arn",),
+        "useridentity_principalid": ("principalid",),
+        "useridentity_accountid": ("accountid",),
+        "useridentity_accesskeyid": ("accesskeyid",),
+        "useridentity_username": ("username",),
+        "useridentity_invokedby": ("invokedby",),
+        "useridentity_sessioncontext_sessionissuer_arn": ("sessioncontext", "sessionissuer", "arn"),
+        "useridentity_sessioncontext_sessionissuer_principalid": ("sessioncontext", "sessionissuer", "principalid"),
+        "useridentity_sessioncontext_attributes_creationdate": ("sessioncontext", "attributes", "creationdate"),
+    }
+    kept = rows.drop_columns(["useridentity", "timestamp"])
+    for name, path in flat.items():
+        kept = kept.append_column(name, pc.struct_field(rows["useridentity"], list(path)))
+    columns = {name: GLUE_COLUMNS.get(name, "string") for name in kept.column_names}
+    server = start(Warehouse({"security.trail": GlueTable(kept, metadata(columns, {}, {}))}))
+    for selection in (default_selection(), session("ECSTaskVolumesForEBS")):
+        assert agree(scan([source()], selection), selection, tmp_path / "files")
+    assert 'STRPOS("useridentity_arn"' in server.first.sql
 
 
 def test_a_table_of_our_own_store_is_read(start: Start, tmp_path):
