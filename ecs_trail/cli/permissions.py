@@ -15,7 +15,7 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="api, s3, athena, lake, logs, verify, or a whole source such as s3://BUCKET/PREFIX; repeatable [default: all].",
+    help="api, s3, athena, lake, logs, verify, or a whole source: s3://BUCKET/PREFIX; repeatable [default: all].",
 )
 @click.option(
     "--partition",
