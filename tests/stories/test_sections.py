@@ -1,4 +1,4 @@
-"""The analyst's questions are sections of the answer: who changed the role, who acted under ECS's name, what was not seen."""
+"""The analyst's questions are sections of the answer: who changed the role, who used ECS's name, what was not seen."""
 
 from builder import Story
 
