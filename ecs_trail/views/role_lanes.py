@@ -1,0 +1,119 @@
+"""Lanes of roles: what each could do for ECS over time, the changes of it, and the calls it was denied."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
+
+import pandas as pd
+
+from ecs_trail.frames import Row, rows
+from ecs_trail.views import words
+from ecs_trail.views.scene import DENIED, ROLES, Lane, Mark, Span, from_to, gathered, moment_words, thinned
+from ecs_trail.views.text import clean, listed
+
+Frames = Mapping[str, pd.DataFrame]
+
+
+def _rows(frames: Frames, name: str) -> list[Row]:
+    frame = frames.get(name)
+    return [] if frame is None or frame.empty else rows(frame)
+
+
+def role_lanes(frames: Frames, start: datetime, end: datetime, *, most: int = 12) -> tuple[Lane, ...]:
+    """What each role was able to do, one lane for each role and purpose; broken roles come first."""
+    states, outages, changes = defaultdict(list), defaultdict(list), defaultdict(list)
+    for row in _rows(frames, "role_states"):
+        states[row["role_arn"]].append(row)
+    for row in _rows(frames, "outages"):
+        outages[row["role_arn"], row["purpose"]].append(row)
+    for row in _rows(frames, "changes" if "changes" in frames else "role_changes"):
+        for arn in row["role_arns"]:
+            changes[arn].append(row)
+    found = [
+        _role_lane(row["role_arn"], purpose, states[row["role_arn"]], outages[row["role_arn"], purpose], (start, end))
+        for row in _rows(frames, "roles")
+        for purpose in row["purposes"] or [""]
+    ]
+    found = [replace(lane, marks=_change_marks(changes[lane.key], start, end)) for lane in found]
+    found.sort(key=lambda lane: not any(span.state == "broken" for span in lane.spans))
+    return gathered(found, most, ROLES, "role")
+
+
+def _role_lane(
+    arn: str, purpose: str, states: Sequence[Row], outages: Sequence[Row], bounds: tuple[datetime, datetime]
+) -> Lane:
+    start, end = bounds
+    clipped = [(max(o["start"], start), min(o["end"] or end, end), o) for o in outages if o["start"] < end]
+    spells = [(max(s["since"] or start, start), min(s["until"] or end, end), s) for s in states]
+    cuts = sorted({start, end, *(at for one in (*clipped, *spells) for at in one[:2] if start <= at <= end)})
+    spells.sort(key=lambda one: one[:2])
+    spans: list[Span] = []
+    at = 0
+    for left, right in pairwise(cuts):
+        out = [o for begin, stop, o in clipped if begin <= left and right <= stop]
+        while at + 1 < len(spells) and spells[at][1] < right:
+            at += 1
+        state = spells[at][2] if spells and spells[at][0] <= left and right <= spells[at][1] else None
+        word = _ability(out, state)
+        if word is None:
+            continue
+        told = _ability_words(out, word)
+        if spans and spans[-1].state == word and spans[-1].words[0] == told and spans[-1].end == left:
+            spans[-1] = Span(spans[-1].start, right, word, (told, from_to(spans[-1].start, right)))
+        else:
+            spans.append(Span(left, right, word, (told, from_to(left, right))))
+    return Lane(ROLES, words.tail(arn), clean(purpose).replace("_", " "), tuple(spans), (), key=arn)
+
+
+def _ability(out: Sequence[Row], state: Row | None) -> str | None:
+    if out:
+        return "broken"
+    if state is None:
+        return "unknown"
+    return None if state["exists"] is False else "able" if state["complete"] else "unknown"
+
+
+def _ability_words(out: Sequence[Row], word: str) -> str:
+    if not out:
+        return "able to do what ECS needs" if word == "able" else "not fully known from this evidence"
+    actions = sorted({clean(action) for one in out for action in one["actions"]})
+    phases = listed(sorted({clean(one["phase"]) for one in out}))
+    return f"unable to {phases}: lost {listed(actions, most=4)}" if actions else f"unable to {phases}"
+
+
+def _change_marks(changes: Sequence[Row], start: datetime, end: datetime) -> tuple[Mark, ...]:
+    marks = [
+        Mark(
+            row["event_time"],
+            change_kind(row),
+            (f"{clean(row['event_name'])} at {moment_words(row['event_time'])}", f"by {words.actor(row.get('actor'))}"),
+            row["event_id"] or "",
+        )
+        for row in changes
+        if row["event_time"] is not None and start <= row["event_time"] <= end
+    ]
+    return thinned(marks, start, end)
+
+
+def change_kind(row: Row) -> str:
+    """The kind of mark of a role change: `breaks`, `restores`, `refused` or `other`."""
+    if row.get("applied") is False:
+        return "refused"
+    return row["effect"] if row.get("effect") in {"breaks", "restores"} else "other"
+
+
+def denied_lanes(denied: Iterable[Row], start: datetime, end: datetime, *, most: int = 12) -> tuple[Lane, ...]:
+    """The calls ECS was denied, one lane for each role, the most denied first."""
+    by_role: dict[str, list[Mark]] = defaultdict(list)
+    for row in denied:
+        if start <= row["event_time"] <= end:
+            told = (f"{clean(row['action'])} denied at {moment_words(row['event_time'])}",)
+            name = row["role"][1] if row["role"] else ""
+            by_role[name].append(Mark(row["event_time"], "denied", told, row["event_id"] or ""))
+    found = [
+        Lane(DENIED, clean(name) or "role not told", f"{len(marks):,}", (), thinned(marks, start, end))
+        for name, marks in sorted(by_role.items(), key=lambda one: (-len(one[1]), one[0]))
+    ]
+    return gathered(found, most, DENIED, "role")
