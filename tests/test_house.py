@@ -72,10 +72,13 @@ DOORS = {
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
     "isal": ("evidence",),
+    "jinja2": ("views.report.page",),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
+    "plotly": ("views.figures",),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),
+    "weasyprint": ("views.report.paper",),
     "zstandard": ("evidence",),
 }
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,8 @@ from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.investigation import investigation
+from ecs_trail.views.report.material import Material
+from ecs_trail.views.report.registry import writer_for
 
 
 class Case(CaseFrames):
@@ -60,6 +63,24 @@ class Case(CaseFrames):
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
         return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
+
+    def report(self, path: str | Path, *, kind: str | None = None) -> Path:
+        """Write a report to hand on, whole or not at all, and return its path.
+
+        The suffix tells the kind (`.html`, `.json`, `.pdf`; `kind="html"` overrides it). Raises `UsageError` for
+        another one and for a place that cannot be written, `MissingExtraError` where an optional package is missing.
+        """
+        target = Path(path)
+        write = writer_for(target, kind)
+        write(Material(self.document, self.frame), target)
+        return target
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """A frame of the case by its name, as `case.tasks` gives it. Raises `UsageError` for an unknown name."""
+        found = getattr(self, name, None)
+        if not isinstance(found, pd.DataFrame):
+            raise UsageError(f"a case has no frame '{name}'.", hint="tasks, volumes, tls, outages, findings, …")
+        return found
 
     @cached_property
     def document(self) -> dict[str, Any]:

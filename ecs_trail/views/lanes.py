@@ -9,7 +9,7 @@ import pandas as pd
 
 from ecs_trail.frames import Row, rows
 from ecs_trail.views import words
-from ecs_trail.views.palette import state_word
+from ecs_trail.views.palette import state_word, urgency
 from ecs_trail.views.role_lanes import Frames, denied_lanes, role_lanes
 from ecs_trail.views.scene import (
     LEAST,
@@ -25,14 +25,6 @@ from ecs_trail.views.scene import (
     thinned,
 )
 from ecs_trail.views.text import clean, count
-
-#: The most urgent first; what is not named comes last.
-_URGENT: Final = (
-    *("stuck", "blocked", "leaked", "failed_to_start", "removed_by_other", "at_risk", "rotation_overdue"),
-    *("recovered", "stopping", "detached", "unknown", "kept", "running", "attached", "created", "healthy"),
-)
-_PLACE: Final = {state: place for place, state in enumerate(_URGENT)}
-
 
 # -- the whole picture ------------------------------------------------------------------------------------------
 
@@ -126,13 +118,38 @@ def _lanes_of(
         return ()
     start, end, most = bounds
     noun, group = called
-    place = [_PLACE.get(state, len(_PLACE)) for state in _states(frame)]
+    place = [urgency(state) for state in _states(frame)]
     ordered = frame.iloc[pd.Series(place).sort_values(kind="stable").index.to_numpy()]
     # One lane too many is drawn rather than gathered: "1 more" tells less than the lane itself.
     shown = most if len(frame) > most + 1 else len(frame)
-    attempts = _attempts(frames, {row["volume_id"] for row in rows(ordered.iloc[:shown])} if name == "volumes" else ())
-    lanes = [make(row, attempts.get(row.get("volume_id") or "", []), start, end) for row in rows(ordered.iloc[:shown])]
+    alone = rows(ordered.iloc[:shown])
+    attempts = _attempts(frames, {row["volume_id"] for row in alone} if name == "volumes" else ())
+    since = _since(frames, name, alone)
+    lanes = [
+        make(row | {"since": moment}, attempts.get(row.get("volume_id") or "", []), start, end)
+        for row, moment in zip(alone, since, strict=True)
+    ]
     return (*lanes, *_rest(ordered.iloc[shown:], name, noun, group, (start, end)))
+
+
+def _since(frames: Frames, name: str, alone: Sequence[Row]) -> list[datetime | None]:
+    """What only another frame tells: since when a running task is at risk, or a blocked volume's task hangs."""
+    if name == "volumes":
+        tasks = _wanted(frames.get("tasks"), "task_arn", {row["task_arn"] for row in alone if row["task_arn"]})
+        hung = {row["task_arn"]: row["blocked_since"] for row in tasks}
+        return [hung.get(row["task_arn"]) if row["state"] == "blocked" else None for row in alone]
+    if name == "tasks":
+        roles = {row["role_arn"] for row in alone if row["at_risk"] and row["role_arn"]}
+        open_since: dict[str, datetime] = {}
+        for row in _wanted(frames.get("outages"), "role_arn", roles):
+            if row["end"] is None and row["phase"] == "teardown":
+                open_since.setdefault(row["role_arn"], row["start"])
+        return [open_since.get(row["role_arn"] or "") if row["at_risk"] else None for row in alone]
+    return [None] * len(alone)
+
+
+def _wanted(frame: pd.DataFrame | None, column: str, values: set[str]) -> list[Row]:
+    return [] if frame is None or frame.empty or not values else rows(frame[frame[column].isin(sorted(values))])
 
 
 def _states(frame: pd.DataFrame) -> list[str]:
@@ -202,6 +219,7 @@ def _task_lane(row: Row, _attempts: list[Mark], start: datetime, end: datetime) 
     stops = stop if stop and (blocked is None or stop < blocked) and (done is None or stop < done) else None
     cuts = [
         (born, "" if failed else "running"),
+        (row.get("since"), "at_risk"),
         (stops, "stopping"),
         (None if failed else blocked, "stuck"),
         (done, ""),
@@ -224,7 +242,8 @@ def _volume_lane(row: Row, attempts: list[Mark], start: datetime, end: datetime)
     born, attached = row.get("created_at"), row.get("attached_at")
     detached, gone = row.get("detached_at"), row.get("gone_at") or row.get("deleted_at")
     refused = min((mark.at for mark in attempts if born is None or mark.at >= (attached or born)), default=None)
-    blocked = refused if attached and (gone is None or refused is None or refused < gone) else None
+    blocked = (refused or row.get("since")) if attached else None
+    blocked = None if blocked and gone and blocked >= gone else blocked
     kept = "kept" if row["state"] == "kept" else "leaked" if row["state"] == "leaked" else "detached"
     cuts = [
         (born or start, "created"),

@@ -108,8 +108,10 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
 STATE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "able": "able",
+        "lost": "lost",
         "broken": "unable",
         "running": "running",
+        "at_risk": "running, at risk",
         "attached": "attached",
         "healthy": "healthy",
         "stopping": "stopping",
@@ -139,9 +141,22 @@ MARK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 #: States that are hatched as well as coloured.
-HATCHED: Final = frozenset({"broken", "stuck", "blocked", "leaked", "unknown"})
+HATCHED: Final = frozenset({"broken", "lost", "stuck", "blocked", "leaked", "unknown"})
 
 
 def state_word(state: str) -> str:
     """A state in words: `failed to start`; the word of the legend where it has one."""
     return STATE_WORDS.get(state, state.replace("_", " "))
+
+
+#: States, the most urgent first; what is not named comes last.
+_URGENT: Final = (
+    *("stuck", "blocked", "leaked", "failed_to_start", "removed_by_other", "at_risk", "rotation_overdue"),
+    *("recovered", "stopping", "detached", "unknown", "kept", "running", "attached", "created", "healthy"),
+)
+_PLACE: Final = {state: place for place, state in enumerate(_URGENT)}
+
+
+def urgency(state: str | None) -> int:
+    """The place of a state among all, the most urgent first: a key to sort by."""
+    return _PLACE.get(state or "", len(_PLACE))

@@ -32,7 +32,12 @@ def role_lanes(frames: Frames, start: datetime, end: datetime, *, most: int = 12
         for arn in row["role_arns"]:
             changes[arn].append(row)
     found = [
-        _role_lane(row["role_arn"], purpose, states[row["role_arn"]], outages[row["role_arn"], purpose], (start, end))
+        Lane(
+            *(ROLES, words.tail(row["role_arn"]), clean(purpose).replace("_", " ")),
+            ability_spans(states[row["role_arn"]], outages[row["role_arn"], purpose], (start, end)),
+            (),
+            key=row["role_arn"],
+        )
         for row in _rows(frames, "roles")
         for purpose in row["purposes"] or [""]
     ]
@@ -41,9 +46,38 @@ def role_lanes(frames: Frames, start: datetime, end: datetime, *, most: int = 12
     return gathered(found, most, ROLES, "role")
 
 
-def _role_lane(
-    arn: str, purpose: str, states: Sequence[Row], outages: Sequence[Row], bounds: tuple[datetime, datetime]
-) -> Lane:
+def action_lanes(frames: Frames, start: datetime, end: datetime, *, most: int = 12) -> tuple[Lane, ...]:
+    """Every action a role lost, one lane each, grouped by role, with the role's changes as marks of the group's first.
+
+    A role that lost nothing has one lane for all it needs. `frames` holds `roles`, `role_states`, `losses` and
+    `changes`; at most `most` roles are told, the broken ones first.
+    """
+    states, changes = defaultdict(list), defaultdict(list)
+    losses: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in _rows(frames, "role_states"):
+        states[row["role_arn"]].append(row)
+    for row in _rows(frames, "losses"):
+        spell = {"start": row["lost_at"], "end": row["regained_at"], "phase": row["phase"], "actions": []}
+        losses[row["role_arn"]][row["action"]].append(spell)
+    for row in _rows(frames, "changes" if "changes" in frames else "role_changes"):
+        for arn in row["role_arns"]:
+            changes[arn].append(row)
+    arns = sorted((row["role_arn"] for row in _rows(frames, "roles")), key=lambda arn: (arn not in losses, arn))
+    lanes: list[Lane] = []
+    for arn in arns[:most]:
+        lost = losses.get(arn) or {"all that ECS needs": []}
+        marks = _change_marks(changes[arn], start, end)
+        for action, spells in sorted(lost.items()):
+            spans = ability_spans(states[arn], spells, (start, end), lost="lost")
+            lanes.append(Lane(words.tail(arn), clean(action), "", spans, marks, key=arn))
+            marks = ()
+    return tuple(lanes)
+
+
+def ability_spans(
+    states: Sequence[Row], outages: Sequence[Row], bounds: tuple[datetime, datetime], lost: str = "broken"
+) -> tuple[Span, ...]:
+    """When a role was able, unable or not known; nothing is drawn while it did not exist and was not missed."""
     start, end = bounds
     clipped = [(max(o["start"], start), min(o["end"] or end, end), o) for o in outages if o["start"] < end]
     spells = [(max(s["since"] or start, start), min(s["until"] or end, end), s) for s in states]
@@ -56,7 +90,7 @@ def _role_lane(
         while at + 1 < len(spells) and spells[at][1] < right:
             at += 1
         state = spells[at][2] if spells and spells[at][0] <= left and right <= spells[at][1] else None
-        word = _ability(out, state)
+        word = lost if out else _ability(state)
         if word is None:
             continue
         told = _ability_words(out, word)
@@ -64,12 +98,10 @@ def _role_lane(
             spans[-1] = Span(spans[-1].start, right, word, (told, from_to(spans[-1].start, right)))
         else:
             spans.append(Span(left, right, word, (told, from_to(left, right))))
-    return Lane(ROLES, words.tail(arn), clean(purpose).replace("_", " "), tuple(spans), (), key=arn)
+    return tuple(spans)
 
 
-def _ability(out: Sequence[Row], state: Row | None) -> str | None:
-    if out:
-        return "broken"
+def _ability(state: Row | None) -> str | None:
     if state is None:
         return "unknown"
     return None if state["exists"] is False else "able" if state["complete"] else "unknown"
