@@ -23,11 +23,14 @@ from ecs_trail.views.text import clean, listed, moment, shown_time, span
 _FRAMES: Final = ("roles", "role_states", "changes", "outages", "losses", "tasks", "volumes", "tls", "volume_calls")
 #: Role changes with their differences, for each role; the newest are kept.
 _CHANGES: Final = 60
+#: Records named in a finding.
+_CITED: Final = 12
 _KINDS: Final = {ROLES: "role", TASKS: "task", VOLUMES: "volume", TLS: "secret"}
 _EFFECTS: Final = {
     "breaks": ("took abilities", "bad"),
     "restores": ("gave back", "good"),
     "refused": ("refused", "soft"),
+    "granted": ("granted", "soft"),
     "other": ("no effect on ECS", "soft"),
 }
 _TONES: Final = {"critical": "bad", "high": "bad", "medium": "warn", "low": "soft"}
@@ -102,7 +105,7 @@ def content(material: Material) -> dict[str, Any]:
     return {
         "story": tell(document),
         "tiles": tables.tiles(document),
-        "findings": [_finding(document, row, cite) for row in in_order],
+        "findings": [_finding(document, row, citer(kept, _CITED)) for row in in_order],
         "pictures": _pictures(scene, kept),
         "tasks": tables.tasks(document, cite),
         "volumes": tables.volumes(document, cite),
@@ -236,7 +239,8 @@ def _policy(policy: object) -> str:
 
 
 def _change(row: Row, cite: tables.Cite) -> Change:
-    word, tone = _EFFECTS[change_kind(row)]
+    kind = change_kind(row)
+    word, tone = _EFFECTS["granted" if kind == "other" and row["gained"] else kind]
     error = f" ({clean(row.get('error_code'), 60)})" if row.get("error_code") else ""
     before, after = row.get("document_before"), row.get("document")
     return Change(

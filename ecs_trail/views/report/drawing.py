@@ -60,7 +60,7 @@ def svg(scene: Scene, *, name: str, label: str, link: Link = lambda _kind, _key:
     body = "".join((*_axis(scene, bottom), ends, *_lanes(scene, rows, name, link), legend))
     return (
         f'<svg class="scene" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="group" '
-        f'aria-label="{escape(label)}" font-family="sans-serif" font-size="11">'
+        f'aria-label="{escape(label)}" font-family="Liberation Sans, Arial, Helvetica, sans-serif" font-size="11">'
         f"<defs>{_hatch(name)}</defs>{body}</svg>"
     )
 

@@ -16,7 +16,7 @@ from ecs_trail.views.text import clean, count, listed, shown_time, span
 Document = Mapping[str, Any]
 #: Rows of one table; what is over is said, and stands in the JSON answer and the frames.
 MOST_ROWS: Final = 400
-_LINKS: Final = 4
+_LINKS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Table:
 Cite = Callable[[Iterable[str]], Links]
 
 
-def citer(kept: Mapping[str, str]) -> Cite:
-    """How event ids become addresses: `kept` maps those with a record in the page to theirs."""
+def citer(kept: Mapping[str, str], most: int = _LINKS) -> Cite:
+    """How event ids become addresses: `kept` maps those with a record in the page to theirs; `most` are shown."""
 
     def cite(event_ids: Iterable[str]) -> Links:
         ids = list(dict.fromkeys(event_ids))
-        pairs = tuple((kept.get(clean(one), ""), clean(one)) for one in ids[:_LINKS])
-        return Links(pairs, max(len(ids) - _LINKS, 0))
+        pairs = tuple((kept.get(clean(one), ""), clean(one)) for one in ids[:most])
+        return Links(pairs, max(len(ids) - most, 0))
 
     return cite
 
@@ -98,6 +98,8 @@ def tasks(document: Document, cite: Cite) -> Table:
     def line(row: Row) -> Line:
         blocked, ended = row.get("blocked_since"), row.get("resolved_at")
         length = span(blocked, ended or document["as_of"])
+        stopped = _time(row.get("stop_started_at"))
+        by = words.actor(row["resolved_by"]) if row.get("resolved_by") else ""
         volumes = listed([clean(one) for one in row["volume_ids"]], most=2)
         return Line(
             anchor("task", row["task_arn"]),
@@ -105,16 +107,15 @@ def tasks(document: Document, cite: Cite) -> Table:
                 state_tag(row["state"], at_risk=bool(row.get("at_risk"))),
                 Cell(words.task_name(row["task_arn"]), "code", soft=words.tail(row.get("service"))),
                 Cell(volumes, "code", soft=words.tail(row.get("role_arn"))),
-                Cell(_time(row.get("launched_at"))),
-                Cell(_time(row.get("stop_started_at"))),
+                Cell(_time(row.get("launched_at")), soft=f"stop {stopped}" if stopped else ""),
                 Cell(_time(blocked), soft=f"for {length}" if length else ""),
-                Cell(_time(ended or row.get("cleaned_up_at")), soft=clean(row.get("resolved_by")) if ended else ""),
+                Cell(_time(ended or row.get("cleaned_up_at")), soft=f"by {by}" if ended and by else ""),
                 Cell(clean(row.get("confidence")) if row.get("cause_event_ids") else ""),
                 cite(row["cause_event_ids"] or row["evidence"]),
             ),
         )
 
-    heads = ("State", "Task", "Volumes", "Launched", "Stop began", "Blocked since", "Over", "Sure", "Because of")
+    heads = ("State", "Task", "Volumes", "Launched", "Blocked since", "Over", "Sure", "Because of")
     ordered = sorted(document["tasks"], key=_urgency)
     return _table(heads, ordered, line, ("task", "No task that depends on an infrastructure role was seen."))
 
@@ -124,7 +125,8 @@ def volumes(document: Document, cite: Cite) -> Table:
 
     def line(row: Row) -> Line:
         size = f"{row['size_gib']:g} GiB" if row.get("size_gib") else ""
-        error = clean(row.get("last_error"), 80)
+        error = clean(row.get("last_error"), 60)
+        detached = _time(row.get("detached_at"))
         gone = row.get("gone_at") or row.get("deleted_at")
         return Line(
             anchor("volume", row["volume_id"]),
@@ -133,15 +135,14 @@ def volumes(document: Document, cite: Cite) -> Table:
                 Cell(clean(row["volume_id"]), "code", soft=size),
                 Cell(words.task_name(row.get("task_arn")), "code", soft=words.tail(row.get("service"))),
                 Cell(_time(row.get("created_at"))),
-                Cell(_time(row.get("attached_at"))),
-                Cell(_time(row.get("detached_at"))),
+                Cell(_time(row.get("attached_at")), soft=f"detached {detached}" if detached else ""),
                 Cell(_time(gone), soft=f"by {words.actor(row['deleted_by'])}" if row.get("deleted_by") else ""),
                 Cell(f"{row.get('failures') or 0:,} of {row.get('attempts') or 0:,}", soft=error),
                 cite(reversed(row["evidence"])),
             ),
         )
 
-    heads = ("State", "Volume", "Task", "Created", "Attached", "Detached", "Deleted", "Calls failed", "Newest records")
+    heads = ("State", "Volume", "Task", "Created", "Attached", "Deleted", "Calls failed", "Newest records")
     ordered = sorted(document["volumes"], key=_urgency)
     return _table(heads, ordered, line, ("volume", "No volume managed by ECS was seen."))
 
@@ -151,21 +152,21 @@ def tls(document: Document, cite: Cite) -> Table:
 
     def line(row: Row) -> Line:
         arn = row.get("secret_arn") or row.get("secret_name") or ""
+        rotated, gone = _time(row.get("last_rotation_at")), _time(row.get("deleted_at"))
         return Line(
             anchor("secret", arn),
             (
                 state_tag(row["state"]),
                 Cell(clean(arn.rpartition(":secret:")[2], 80), "code", soft=words.tail(row.get("service_arn"))),
                 Cell(words.tail(row.get("certificate_authority_arn")), "code"),
-                Cell(_time(row.get("issued_at"))),
-                Cell(_time(row.get("last_rotation_at"))),
-                Cell(_time(row.get("deleted_at"))),
+                Cell(_time(row.get("issued_at")), soft=f"last rotation {rotated}" if rotated else ""),
+                Cell(gone),
                 Cell(_time(row.get("blocked_since")), soft=clean(row.get("last_error"), 80)),
                 cite(row["cause_event_ids"] or reversed(row["evidence"])),
             ),
         )
 
-    heads = ("State", "Secret", "Certificate authority", "Issued", "Last rotation", "Deleted", "Blocked since")
+    heads = ("State", "Secret", "Certificate authority", "Issued", "Deleted", "Blocked since")
     ordered = sorted(document["tls"], key=_urgency)
     none = "No Service Connect secret was seen."
     return _table((*heads, "Records"), ordered, line, ("secret", none))
@@ -235,7 +236,7 @@ def coverage(document: Document) -> Table:
                 Cell(clean(row.get("region")), "code"),
                 Cell(_time(row.get("start"))),
                 Cell(_time(row.get("end"))),
-                Cell(listed(kinds, most=12)),
+                Cell(listed(kinds, most=12), "words"),
                 Cell("all of it" if complete else "in part", "tag", "good" if complete else "warn"),
             ),
         )

@@ -8,8 +8,6 @@
   const show = () => views.forEach((one) => { document.getElementById(one.value).hidden = !one.checked; });
   views.forEach((one) => one.addEventListener("change", show));
   show();
-  addEventListener("beforeprint", () => views.forEach((one) => { document.getElementById(one.value).hidden = false; }));
-  addEventListener("afterprint", show);
 
   const open = () => {
     const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
