@@ -1,19 +1,24 @@
 """Lanes of roles: what each could do for ECS over time, the changes of it, and the calls it was denied."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
+from typing import Final
 
 import pandas as pd
 
 from ecs_trail.frames import Row, rows
 from ecs_trail.views import words
+from ecs_trail.views.policydiff import policy_diff
 from ecs_trail.views.scene import DENIED, ROLES, Lane, Mark, Span, from_to, gathered, moment_words, thinned
 from ecs_trail.views.text import clean, listed
 
 Frames = Mapping[str, pd.DataFrame]
+
+#: Lines of a policy difference in the words of one mark.
+_DIFF_LINES: Final = 14
 
 
 def _rows(frames: Frames, name: str) -> list[Row]:
@@ -66,7 +71,7 @@ def action_lanes(frames: Frames, start: datetime, end: datetime, *, most: int = 
     lanes: list[Lane] = []
     for arn in arns[:most]:
         lost = losses.get(arn) or {"all that ECS needs": []}
-        marks = _change_marks(changes[arn], start, end)
+        marks = _change_marks(changes[arn], start, end, _told_in_full)
         for action, spells in sorted(lost.items()):
             spans = ability_spans(states[arn], spells, (start, end), lost="lost")
             lanes.append(Lane(words.tail(arn), clean(action), "", spans, marks, key=arn))
@@ -115,14 +120,28 @@ def _ability_words(out: Sequence[Row], word: str) -> str:
     return f"unable to {phases}: lost {listed(actions, most=4)}" if actions else f"unable to {phases}"
 
 
-def _change_marks(changes: Sequence[Row], start: datetime, end: datetime) -> tuple[Mark, ...]:
+def _told(row: Row) -> tuple[str, ...]:
+    what = f"{clean(row['event_name'])} at {moment_words(row['event_time'])}"
+    return what, f"by {words.actor(row.get('actor'))}"
+
+
+def _told_in_full(row: Row) -> tuple[str, ...]:
+    """Also what was lost and gained, and the lines of policy that differ."""
+    lost, gained = (listed([clean(one) for one in row.get(name) or ()], most=4) for name in ("lost", "gained"))
+    before, after = row.get("document_before"), row.get("document")
+    diff = policy_diff(before, after, context=0) if before or after else ()
+    lines = [f"{line.kind} {line.text}" for line in diff if line.kind != "@"]
+    more = [f"… and {len(lines) - _DIFF_LINES} more lines"] if len(lines) > _DIFF_LINES else []
+    abilities = [f"{word} {what}" for word, what in (("lost", lost), ("gained", gained)) if what]
+    policy = [clean(row["policy"])] if row.get("policy") else []
+    return (*_told(row), *policy, *abilities, *lines[:_DIFF_LINES], *more)
+
+
+def _change_marks(
+    changes: Sequence[Row], start: datetime, end: datetime, told: Callable[[Row], tuple[str, ...]] = _told
+) -> tuple[Mark, ...]:
     marks = [
-        Mark(
-            row["event_time"],
-            change_kind(row),
-            (f"{clean(row['event_name'])} at {moment_words(row['event_time'])}", f"by {words.actor(row.get('actor'))}"),
-            row["event_id"] or "",
-        )
+        Mark(row["event_time"], change_kind(row), told(row), row["event_id"] or "")
         for row in changes
         if row["event_time"] is not None and start <= row["event_time"] <= end
     ]
