@@ -71,16 +71,16 @@ def _first(frame: pd.DataFrame | None, column: str) -> datetime | None:
     return None if pd.isna(least) else least.to_pydatetime().astimezone(UTC)
 
 
+#: States that make an incident.
+_HURT: Final = frozenset({"broken", "lost", "stuck", "blocked"})
+
+
 def incident_window(scene: Scene) -> tuple[datetime, datetime]:
     """The stretch in which the outages lie, with a sixth of it before; the whole scene where there was none."""
-    spans = [span for lane in scene.lanes for span in lane.spans if span.state == "broken"]
-    starts = [span.start for span in spans] + [
-        span.start for lane in scene.lanes for span in lane.spans if span.state in {"stuck", "blocked"}
-    ]
-    if not starts:
+    hurt = [span for lane in scene.lanes for span in lane.spans if span.state in _HURT]
+    if not hurt:
         return scene.start, scene.end
-    first = min(starts)
-    last = max(span.end for lane in scene.lanes for span in lane.spans if span.state in {"broken", "stuck", "blocked"})
+    first, last = min(span.start for span in hurt), max(span.end for span in hurt)
     pad = max((last - first) / 6, LEAST)
     return max(first - pad, scene.start), min(last + pad, scene.end)
 

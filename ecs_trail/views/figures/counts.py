@@ -11,7 +11,7 @@ import pandas as pd
 from ecs_trail.frames import Row, rows
 from ecs_trail.views import words
 from ecs_trail.views.denials import POLICY_WORDS, denials
-from ecs_trail.views.figures.theme import bin_width, empty, figure, go, iso, lines, palette_of, series, text
+from ecs_trail.views.figures.theme import bin_width, empty, figure, go, hatch, iso, lines, palette_of, series, text
 from ecs_trail.views.palette import state_word
 from ecs_trail.views.scene import moment_words
 from ecs_trail.views.text import count, duration, listed
@@ -111,7 +111,7 @@ def time_to_recover(tasks: pd.DataFrame, *, theme: str = "light") -> Any:
     waiting = len(blocked) - len(over)
     if waiting:
         hover = [f"{count(waiting, 'task')} not resolved at the end of the evidence"]
-        bar = {"color": palette.bad, "pattern": {"shape": "/", "fgopacity": 0.45}}
+        bar = {"color": palette.bad, "pattern": hatch(palette)}
         traces.append(
             go.Bar(x=["still waiting"], y=[waiting], name="waiting", marker=bar, hovertext=hover, hoverinfo="text")
         )
@@ -119,14 +119,15 @@ def time_to_recover(tasks: pd.DataFrame, *, theme: str = "light") -> Any:
     said = f"{count(len(over), 'task')} recovered{middle}; {count(waiting, 'task')} still waiting"
     made = figure(title, palette, traces=traces)
     made.update_layout(barmode="stack", title={"subtitle": {"text": said, "font": {"color": palette.soft}}})
-    made.update_xaxes(type="category", categoryorder="array", categoryarray=[*labels, "still waiting"])
+    made.update_xaxes(type="category", categoryorder="array", categoryarray=[*labels, "still waiting"], tickangle=0)
     made.update_yaxes(title="tasks", rangemode="tozero", showgrid=True)
     return made
 
 
 def _span_labels() -> list[str]:
     ends = [duration(one) for one in _SPANS]
-    return [f"up to {ends[0]}", *(f"{a} to {b}" for a, b in pairwise(ends)), f"over {ends[-1]}"]
+    between = (f"{a.partition(' ')[0] if a.split()[1] == b.split()[1] else a}–{b}" for a, b in pairwise(ends))
+    return [f"up to {ends[0]}", *between, f"over {ends[-1]}"]
 
 
 def _slot(length: timedelta) -> int:
@@ -165,7 +166,7 @@ def leak_inventory(
         orientation="h",
         x=[size for _, size, _ in bars],
         y=list(range(len(bars))),
-        marker={"color": palette.bad, "pattern": {"shape": "/", "fgopacity": 0.35}},
+        marker={"color": palette.bad, "pattern": hatch(palette)},
         text=[f"{size:,} GiB" for _, size, _ in bars],
         hovertext=[hover for _, _, hover in bars],
         hoverinfo="text",
@@ -262,8 +263,7 @@ def session_heatmap(events: pd.DataFrame, *, theme: str = "light") -> Any:
         z=[[n or None for n in row] for row in numbers],
         x=[iso(at) for at in moments],
         y=list(range(len(shown))),
-        colorscale=[[0, palette.panel], [0.02, palette.calm], [1, palette.deep]],
-        zmin=0,
+        colorscale=[[0, palette.calm], [1, palette.deep]],
         xgap=1,
         ygap=2,
         hovertext=hover,
@@ -320,7 +320,7 @@ def caller_table(actors: pd.DataFrame, *, theme: str = "light", most: int = _CAL
             "font": {"size": 12, "color": [broke if name == "Breaking" else palette.ink for name in columns]},
         },
     )
-    made = figure(title, palette, height=140 + 27 * len(shown), traces=[trace])
+    made = figure(title, palette, height=140 + 46 * len(shown), traces=[trace])
     rest = len(actors) - len(shown)
     said = f"{count(len(actors), 'caller')}{f'; {rest:,} of them not shown' if rest else ''}"
     made.update_layout(title={"subtitle": {"text": said, "font": {"color": palette.soft}}})

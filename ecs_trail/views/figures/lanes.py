@@ -9,8 +9,8 @@ import pandas as pd
 
 from ecs_trail.errors import UsageError
 from ecs_trail.views.denials import denials
-from ecs_trail.views.figures.theme import empty, figure, go, iso, lines, palette_of, text
-from ecs_trail.views.lanes import overview, reach, tls_lanes, volume_lanes
+from ecs_trail.views.figures.theme import empty, figure, go, hatch, iso, lines, palette_of, text
+from ecs_trail.views.lanes import incident_window, overview, reach, tls_lanes, volume_lanes
 from ecs_trail.views.palette import HATCHED, MARK_WORDS, STATE_WORDS, Palette, state_word
 from ecs_trail.views.role_lanes import action_lanes
 from ecs_trail.views.scene import Lane, Mark, Scene, Span
@@ -44,7 +44,7 @@ def incident_overview(frames: Frames, *, as_of: datetime, theme: str = "light", 
     """
     events = frames.get("events")
     scene = overview(frames, as_of, () if events is None else denials(events), most=most)
-    return draw(scene, "Incident overview", "No role, task, volume or secret was seen.", theme)
+    return draw(scene, "Incident overview", "No role, task, volume or secret was seen.", theme, near=True)
 
 
 def volume_swimlanes(
@@ -90,22 +90,29 @@ def role_history(
             raise UsageError(f"no role '{role}' in these frames.", hint="give the ARN of a role in frames['roles'].")
         only = {name: frame for name, frame in frames.items() if name != "roles"}
         lanes = action_lanes(only | {"roles": frames["roles"][frames["roles"]["role_arn"] == role]}, start, end)
-    return draw(Scene(start, end, lanes), "What the roles could do", "No infrastructure role was seen.", theme)
+    return draw(
+        Scene(start, end, lanes), "What the roles could do", "No infrastructure role was seen.", theme, near=True
+    )
 
 
-def draw(scene: Scene, title: str, nothing: str, theme: str = "light") -> Any:
-    """Any scene as a figure: bars for states, marks for moments, one row for each lane; `nothing` says it is empty."""
+def draw(scene: Scene, title: str, nothing: str, theme: str = "light", *, near: bool = False) -> Any:
+    """Any scene as a figure: bars for states, marks for moments, one row for each lane; `nothing` says it is empty.
+
+    `near` opens on the stretch of the incident; a double click shows all.
+    """
     palette = palette_of(theme)
     if not scene.lanes:
         return empty(title, nothing, palette)
     placed = list(_placed(scene))
-    height = min(150 + _ROW * (int(placed[-1][0]) + 1), _TALLEST)
+    height = min(190 + _ROW * (int(placed[-1][0]) + 1), _TALLEST)
     made = figure(title, palette, height=height, traces=(*_bars(placed, palette), *_marks(placed, palette)))
     made.update_layout(
         title={"subtitle": {"text": f"{iso(scene.start)} to {iso(scene.end)} UTC", "font": {"color": palette.soft}}},
-        legend={"y": -50 / height},
+        legend={"y": 0, "yref": "paper", "yanchor": "top"},
+        margin={"t": 112},
     )
-    made.update_xaxes(type="date", range=[iso(scene.start), iso(scene.end)], side="top")
+    seen = incident_window(scene) if near else (scene.start, scene.end)
+    made.update_xaxes(type="date", range=[iso(one) for one in seen], side="top")
     made.update_yaxes(
         tickmode="array",
         tickvals=[at for at, _, _ in placed],
@@ -152,7 +159,7 @@ def _bars(placed: list[tuple[float, Lane, bool]], palette: Palette) -> Iterator[
             marker={
                 "color": palette.colour(state),
                 "line": {"width": 0},
-                "pattern": {"shape": "/" if state in HATCHED else "", "fgopacity": 0.45, "size": 6, "solidity": 0.3},
+                "pattern": hatch(palette) if state in HATCHED else None,
             },
             hovertext=[lines(span.words) for _, span in listed],
             hoverinfo="text",
