@@ -168,6 +168,8 @@ def leak_inventory(
         y=list(range(len(bars))),
         marker={"color": palette.bad, "pattern": hatch(palette)},
         text=[f"{size:,} GiB" for _, size, _ in bars],
+        textposition="outside",
+        cliponaxis=False,
         hovertext=[hover for _, _, hover in bars],
         hoverinfo="text",
         name="left behind",

@@ -93,7 +93,8 @@ def _x(scene: Scene, at: datetime) -> float:
 
 def ticks(start: datetime, end: datetime, most: int = _TICKS) -> list[datetime]:
     """Round moments between two others, UTC, at most `most` of them."""
-    step = next((one for one in _STEPS if (end - start) / one <= most), _STEPS[-1])
+    years = _STEPS[-1] * -(-(end - start) // (_STEPS[-1] * most))
+    step = next((one for one in _STEPS if (end - start) / one <= most), years)
     base = (
         datetime(start.year, 1, 1, tzinfo=UTC)
         if step >= timedelta(days=1)
