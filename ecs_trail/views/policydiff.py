@@ -24,11 +24,13 @@ class DiffLine:
 def policy_diff(before: str | None, after: str | None, *, context: int = _CONTEXT) -> tuple[DiffLine, ...]:
     """The lines in which two policy documents (JSON text; None or empty for none) differ, with some around them.
 
-    Documents are laid out alike first, so that white space and the order of keys are no difference. Text that is no
-    JSON is compared as it is. Every line is cleaned; more than 400 lines are cut, and the last line says so.
+    Documents are laid out alike first, so that white space and the order of keys and names are no difference: IAM
+    knows none either. Text that is no JSON is compared as it is. Every line is cleaned; more than 400 lines are cut,
+    and the last line says so.
     """
     old, new = _laid_out(before), _laid_out(after)
     found = list(_lines(difflib.unified_diff(old, new, lineterm="", n=context)))
+    found = found[1:] if found and found[0].kind == "@" else found
     rest = len(found) - _LINES
     return (*found[:_LINES], *([DiffLine("@", f"… {rest:,} more lines")] if rest > 0 else []))
 
@@ -47,7 +49,17 @@ def _laid_out(text: str | None) -> list[str]:
     if not text:
         return []
     try:
-        value: Any = json.loads(text)
+        laid_out = json.dumps(_ordered(json.loads(text)), indent=2, sort_keys=True, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text.splitlines()
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+    # A comma that only says that another line follows would make that line's neighbour differ.
+    return [line.rstrip(",") for line in laid_out.splitlines()]
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _ordered(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        names = all(isinstance(inner, str) for inner in value)
+        return sorted(value) if names else [_ordered(inner) for inner in value]
+    return value

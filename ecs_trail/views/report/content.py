@@ -234,7 +234,8 @@ def _role(row: Row, changes: list[Row], cite: tables.Cite) -> Role:
 
 def _policy(policy: object) -> str:
     if isinstance(policy, Mapping):
-        return clean(policy.get("arn") or policy.get("policy_arn") or policy.get("name"), 200)
+        inline = " (inline)" if policy.get("kind") == "inline" else ""
+        return f"{clean(policy.get('policy_arn') or policy.get('policy_name'), 200)}{inline}"
     return clean(policy, 200)
 
 
