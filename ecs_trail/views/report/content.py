@@ -17,7 +17,7 @@ from ecs_trail.views.report.records import anchor, records
 from ecs_trail.views.report.tables import Cell, Links, citer
 from ecs_trail.views.role_lanes import action_lanes, change_kind
 from ecs_trail.views.scene import ROLES, TASKS, TLS, VOLUMES, Scene, moment_words
-from ecs_trail.views.story import Cause, Repair, causes, causes_note, certainty, ranked, repairs, tell, titled
+from ecs_trail.views.story import Cause, Repair, causes, causes_note, certainty, ranked, repairs, rivals, tell, titled
 from ecs_trail.views.text import clean, listed, moment, shown_time, span
 
 _FRAMES: Final = ("roles", "role_states", "changes", "outages", "losses", "tasks", "volumes", "tls", "volume_calls")
@@ -47,6 +47,7 @@ class Finding:
     status: Cell
     when: str
     certainty: str
+    rivals: tuple[str, ...]
     explanation: str
     causes: tuple[Cause, ...]
     note: str
@@ -184,6 +185,7 @@ def _finding(document: Mapping[str, Any], row: Mapping[str, Any], cite: tables.C
         status=Cell(status, "tag", "soft" if status == "resolved" else "bad"),
         when=f"{when}." if when else "",
         certainty=certainty(row),
+        rivals=rivals(row),
         explanation=clean(row.get("explanation"), 1500),
         causes=tuple(blamed),
         note=causes_note(row, blamed) if not blamed else "",
