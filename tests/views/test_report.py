@@ -1,5 +1,6 @@
 """The report as text: what stands in it, what never does, and that it is the same every time."""
 
+import copy
 import gzip
 import hashlib
 import json
@@ -8,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,12 +19,16 @@ from test_card import Page
 
 import ecs_trail as et
 from ecs_trail import practice
+from ecs_trail.analysis.purposes.blocks import BLOCKED_WORK
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.frames import rows
 from ecs_trail.views.document import to_json
+from ecs_trail.views.report import tables
 from ecs_trail.views.report.material import Material
 from ecs_trail.views.report.page import page
 from ecs_trail.views.report.records import anchor, readable
 from ecs_trail.views.report.registry import WRITERS, writer_for
+from ecs_trail.views.report.tables import Cell, citer
 
 SAMPLE = Path(__file__).parents[2] / "sample_logs"
 SECTIONS = ("answer", "timeline", "findings", "tasks", "volumes", "tls", "roles", "denied", "evidence", "method")
@@ -233,3 +239,52 @@ def test_the_report_prints_and_the_paper_is_the_same_every_time(tmp_path):
         words = " ".join(words.split())
         assert case.document["findings"][0]["title"] in words
         assert "Cause" in words or "CAUSE" in words
+
+
+def cells(table):
+    """The texts of a table's rows, second lines behind."""
+    return [
+        [" ".join(filter(None, (one.text, one.soft))) for one in line.cells if isinstance(one, Cell)]
+        for line in table.lines
+    ]
+
+
+def test_callers_are_told_with_who_stood_behind_them(sample, text):
+    told = cells(tables.callers(rows(sample.actors), citer({})))
+    assert told[0][0] == "terraform (role terraform-deploy)"
+    assert told[0][2:4] == ["4", "2 breaking"]
+    assert told[0][0] in text
+    hidden = rows(sample.actors)[0] | {"principal": "arn:aws:iam::111122223333:user/mallory"}
+    assert "behind it user mallory" in cells(tables.callers([hidden], citer({})))[0][0]
+
+
+def test_work_refused_for_other_purposes_is_told():
+    row = dict.fromkeys(BLOCKED_WORK.columns) | {
+        "action": "elasticloadbalancing:RegisterTargets",
+        "purpose": "load_balancers",
+        "failures": 3,
+        "resource": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/web",
+        "targets_failed": 2,
+        "started_at": datetime(2026, 3, 2, 9, tzinfo=UTC),
+        "last_at": datetime(2026, 3, 2, 10, tzinfo=UTC),
+        "cause_event_ids": [],
+        "denied_event_ids": ["a", "b", "c"],
+    }
+    table = tables.work([row], citer({"a": "#event-a"}))
+    assert cells(table)[0][:2] == ["blocked", "elasticloadbalancing:RegisterTargets load balancers"]
+    assert "3 calls, 2 targets failed" in cells(table)[0]
+    assert table.lines[0].cells[-1].pairs == (("#event-a", "a"), ("", "b"))
+    assert table.lines[0].cells[-1].more == 1
+
+
+def test_thousands_of_tasks_still_make_a_page_one_can_open(sample):
+    document = copy.deepcopy(sample.document)
+    task, volume = document["tasks"][0], document["volumes"][0]
+    arns = [f"{task['task_arn']}{at}" for at in range(5000)]
+    document["tasks"] = [task | {"task_arn": arn} for arn in arns]
+    document["volumes"] = [volume | {"volume_id": f"vol-{at}"} for at in range(5000)]
+    document["findings"][0] |= {"task_arns": arns}
+    found = page(Material(document, sample.frame))
+    assert len(found.encode()) < 6_000_000
+    assert "4,600 more tasks" in found
+    assert "and 4,980 more, in the tables below" in found

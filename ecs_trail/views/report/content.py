@@ -111,6 +111,8 @@ def content(material: Material) -> dict[str, Any]:
         "tasks": tables.tasks(document, cite),
         "volumes": tables.volumes(document, cite),
         "tls": tables.tls(document, cite),
+        "work": tables.work(rows(material.frame("blocked_work")), cite),
+        "callers": tables.callers(rows(material.frame("actors")), cite),
         "denied": tables.denied(refused, cite),
         "passing": tables.passing(document, cite),
         "roles": _roles(document, frames, cite),

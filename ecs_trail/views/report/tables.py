@@ -223,6 +223,54 @@ def passing(document: Document, cite: Cite) -> Table:
     return _table(heads, document["pass_role_denials"], line, ("launch", "No launch was refused for iam:PassRole."))
 
 
+def work(rows: Sequence[Row], cite: Cite) -> Table:
+    """What ECS was refused, or did only in part, for targets, listeners and Managed Instances."""
+
+    def line(row: Row) -> Line:
+        over = row["resolved_at"]
+        partly = f", {count(row['targets_failed'], 'target')} failed" if row["targets_failed"] else ""
+        return Line(
+            "",
+            (
+                Cell("recovered" if over else "blocked", "tag", MEANINGS["recovered" if over else "blocked"]),
+                Cell(clean(row["action"]), "code", soft=clean(row["purpose"]).replace("_", " ")),
+                Cell(words.tail(row["resource"]), "code", soft=words.tail(row["role_arn"])),
+                Cell(moment_words(row["started_at"]), soft=f"last {moment_words(row['last_at'])}"),
+                Cell(moment_words(over) if over else ""),
+                Cell(f"{count(row['failures'], 'call')}{partly}", soft=clean(row["error_code"], 60)),
+                cite(row["cause_event_ids"] or row["denied_event_ids"]),
+            ),
+        )
+
+    heads = ("State", "Action", "Resource and role", "Since", "Over", "Failed", "Because of")
+    return _table(heads, rows, line, ("action", "Nothing was refused for these purposes."))
+
+
+def callers(rows: Sequence[Row], cite: Cite) -> Table:
+    """Who changed the roles, those who broke something first."""
+
+    def line(row: Row) -> Line:
+        agent = row["user_agents"][0] if row["user_agents"] else row["via"]
+        first, last = (moment_words(row[name]) if row[name] else "" for name in ("first_at", "last_at"))
+        behind = row["principal"] if row["principal"] != row["actor"] else None
+        return Line(
+            "",
+            (
+                Cell(words.actor(row["actor"]), "words", soft=f"behind it {words.actor(behind)}" if behind else ""),
+                Cell(words.tool(agent), "words", soft=clean(row["source_ip"], 48)),
+                Cell(f"{row['changes']:,}", soft=f"{row['refused']:,} refused" if row["refused"] else ""),
+                Cell(f"{row['breaking']:,} breaking", "tag", "bad") if row["breaking"] else Cell(""),
+                Cell(listed([words.tail(arn) for arn in row["role_arns"]], most=2), "words"),
+                Cell(first, soft=f"last {last}" if last != first else ""),
+                cite(row["event_ids"]),
+            ),
+        )
+
+    heads = ("Who", "With, from", "Changes", "", "Roles", "First", "Records")
+    ordered = sorted(rows, key=lambda row: (-row["breaking"], -row["changes"]))
+    return _table(heads, ordered, line, ("caller", "Nobody changed a role in this evidence."))
+
+
 def coverage(document: Document) -> Table:
     """What was looked at, by account and Region."""
 
