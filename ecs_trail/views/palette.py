@@ -1,8 +1,8 @@
 """Colours by meaning, in one place: what a state looks like is the same in every figure, page and theme.
 
-The hues start from those of Okabe and Ito ("Color Universal Design", read on 2026-11-24) and were moved until they stand
-out from the paper of their theme and stay apart for people without one kind of cone; the tests measure both. States are
-never told by hue alone: hatching, the shape of a mark and the words say the same.
+The hues start from those of Okabe and Ito ("Color Universal Design", read on 2026-11-24) and were moved until they
+stand out from the paper of their theme and stay apart for people without one kind of cone; the tests measure both.
+States are never told by hue alone: hatching, the shape of a mark and the words say the same.
 """
 
 from collections.abc import Mapping
