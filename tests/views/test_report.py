@@ -258,6 +258,25 @@ def test_callers_are_told_with_who_stood_behind_them(sample, text):
     assert "behind it user mallory" in cells(tables.callers([hidden], citer({})))[0][0]
 
 
+def test_notes_and_stars_stand_beside_their_events(sample, text):
+    assert 'id="notes"' not in text
+    first, second = sample.events["event_id"].iloc[:2]
+    notes = {
+        first: {"star": True, "text": "Ask <b>carol</b>\nabout the \u202eticket"},
+        second: {"star": False, "text": "seen"},
+        "no such event": {"star": True, "text": "lost"},
+    }
+    found = page(Material(sample.document, sample.frame, notes))
+    assert Page(found).open == []
+    section = Page(found[found.index('<section id="notes"') : found.index('<section id="tasks"')]).text
+    assert "★" in section
+    assert "Ask <b>carol</b>" in section
+    assert "about the \\u202eticket" in section
+    assert "lost" not in section
+    for event_id in (first, second):
+        assert f'id="event-{event_id}"' in found
+
+
 def test_work_refused_for_other_purposes_is_told():
     row = dict.fromkeys(BLOCKED_WORK.columns) | {
         "action": "elasticloadbalancing:RegisterTargets",

@@ -96,7 +96,7 @@ class Picture:
 def content(material: Material) -> dict[str, Any]:
     """Everything the template names, by name."""
     document = material.document
-    appendix, unshown = records(document, material.frame("events"))
+    appendix, unshown = records(document, material.frame("events"), material.notes)
     kept = {one.event_id: f"#{one.anchor}" for one in appendix}
     cite = citer(kept)
     refused = denials(material.frame("events"))
@@ -118,6 +118,7 @@ def content(material: Material) -> dict[str, Any]:
         "roles": _roles(document, frames, cite),
         "abilities": _abilities(frames, scene, kept),
         "records": appendix,
+        "noted": [one for one in appendix if one.star or one.note],
         "unshown": unshown,
         "coverage": tables.coverage(document),
         "problems": [words.problem(row) for row in document["evidence"]["problems"]],

@@ -1,7 +1,7 @@
 """What every report is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,8 @@ class Material:
 
     document: Mapping[str, Any]
     frame: Callable[[str], pd.DataFrame]
+    #: What people wrote beside events: event id -> `star` (a truth value) and `text`, as the timeline keeps them.
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def frames(self, *names: str) -> dict[str, pd.DataFrame]:
         """Several frames by name."""

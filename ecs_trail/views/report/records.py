@@ -39,6 +39,8 @@ class Record:
     place: str
     error: str
     body: str
+    star: bool = False
+    note: tuple[str, ...] = ()
 
 
 def anchor(kind: str, key: str) -> str:
@@ -69,12 +71,14 @@ def _cited(document: Mapping[str, Any]) -> Iterator[str]:
             yield from row["evidence"]
 
 
-def records(document: Mapping[str, Any], events: pd.DataFrame) -> tuple[list[Record], int]:
-    """The records a document cites, in order of time, and how many of the cited ones have no room.
+def records(
+    document: Mapping[str, Any], events: pd.DataFrame, notes: Mapping[str, Mapping[str, Any]]
+) -> tuple[list[Record], int]:
+    """The records that people noted and a document cites, in order of time, and how many of these have no room.
 
-    `events` has the columns of `EVENT_SCHEMA`, `raw` among them.
+    `events` has the columns of `EVENT_SCHEMA`, `raw` among them; `notes` are those of `Material`.
     """
-    wanted = cited(document)
+    wanted = list(dict.fromkeys((*notes, *cited(document))))
     place = {event_id: at for at, event_id in enumerate(wanted)}
     found = events[events["event_id"].isin(wanted[: MOST_RECORDS * 4])]
     listed = sorted(rows(found, _COLUMNS), key=lambda row: place[row["event_id"]])
@@ -86,7 +90,8 @@ def records(document: Mapping[str, Any], events: pd.DataFrame) -> tuple[list[Rec
         kept.append(row)
     kept.sort(key=lambda row: (str(row["event_time"]), row["event_id"]))
     seen: set[str] = set()
-    return [_record(row) for row in kept if _first(row["event_id"], seen)], len(wanted) - len(seen)
+    shown = [_record(row, notes.get(row["event_id"], {})) for row in kept if _first(row["event_id"], seen)]
+    return shown, len(wanted) - len(seen)
 
 
 def _first(event_id: str, seen: set[str]) -> bool:
@@ -95,7 +100,7 @@ def _first(event_id: str, seen: set[str]) -> bool:
     return fresh
 
 
-def _record(row: Mapping[str, Any]) -> Record:
+def _record(row: Mapping[str, Any], note: Mapping[str, Any]) -> Record:
     ended = outcome(row["error_code"])
     who = row["identity_arn"] or row["invoked_by"] or row["user_name"] or row["principal_id"]
     return Record(
@@ -107,6 +112,8 @@ def _record(row: Mapping[str, Any]) -> Record:
         place=" ".join(filter(None, (clean(row["account_id"]), clean(row["aws_region"])))),
         error=_OUTCOMES.get(ended, clean(row["error_code"], 60)),
         body=readable(row["raw"] or ""),
+        star=bool(note.get("star")),
+        note=tuple(clean(line) for line in str(note.get("text") or "").splitlines()),
     )
 
 
