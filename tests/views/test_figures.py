@@ -170,6 +170,12 @@ def test_denied_calls_count_every_denied_call_once(case):
     assert one.data[0].name == "ec2:DeleteVolume, identity-based policy"
 
 
+def test_what_a_person_was_denied_is_no_denied_call_of_ecs():
+    person = {"invoked_by": None, "source_ip_address": "203.0.113.7", "session_name": "alice"}
+    assert len(figures.denied_calls(events_frame(3, **person)).data) == 0
+    assert len(figures.denied_calls(events_frame(3, error_code="Client.VolumeInUse")).data) == 0
+
+
 def test_more_kinds_than_colours_are_counted_together():
     many = pd.concat(
         [
