@@ -72,11 +72,14 @@ DOORS = {
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
     "isal": ("evidence",),
+    "jinja2": ("views.report.page",),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
+    "plotly": ("views.figures",),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),
     "sqlglot": ("evidence.sources.sql",),
+    "weasyprint": ("views.report.paper",),
     "zstandard": ("evidence",),
 }
 
@@ -311,6 +314,7 @@ PLANTED = {
     "boto3 in analysis": ({"analysis.tls": "import boto3"}, "boto3 may be imported in"),
     "boto3 in evidence at large": ({"evidence.store": "from boto3.session import Session"}, "boto3 may be imported in"),
     "pandas in evidence": ({"evidence.store": "import pandas as pd"}, "pandas may be imported in"),
+    "plotly in the report": ({"views.report": "import plotly.graph_objects as go"}, "plotly may be imported in"),
     "pyarrow in views": ({"views.text": "import pyarrow.parquet"}, "pyarrow may be imported in"),
     "an undeclared package": ({"views.text": "import requests"}, "requests has no door"),
     "circle": ({"times": "import ecs_trail.errors", "errors": "import ecs_trail.times"}, "circle: "),
@@ -372,18 +376,8 @@ def test_a_planted_fault_is_found(plant, tmp_path):
 
 
 HEAVY = {
-    "boto3",
-    "botocore",
-    "cryptography",
-    "pandas",
-    "numpy",
-    "pyarrow",
-    "plotly",
-    "duckdb",
-    "jinja2",
-    "rich",
-    "msgspec",
-    "sqlglot",
+    *("boto3", "botocore", "cryptography", "duckdb", "jinja2", "msgspec", "numpy", "pandas", "plotly", "pyarrow"),
+    *("rich", "sqlglot", "weasyprint"),
 }
 
 
@@ -398,7 +392,10 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import ecs_trail") == set()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["investigate", "--help"], ["verify", "--help"]])
+HELP = ("investigate", "timeline", "report", "verify")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], [], *([word, "--help"] for word in HELP)])
 def test_help_loads_nothing_heavy(words):
     assert loaded_after(f"from ecs_trail.cli.main import run\nassert run({words!r}) == 0") == set()
 

@@ -1,8 +1,10 @@
 """What a person asks a case: explain a task, show a record, judge an action, guard a change, give the answer."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pandas as pd
 
@@ -19,6 +21,23 @@ from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.investigation import investigation
+from ecs_trail.views.report.material import Material
+from ecs_trail.views.report.registry import writer_for
+
+#: Frames of the figures that show a whole case.
+_PICTURED: Final = (
+    *("roles", "role_states", "changes", "outages", "losses", "tasks", "volumes", "tls", "volume_calls", "events"),
+)
+#: Figure -> its frames, and whether it is judged at `as_of`.
+_FIGURES: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
+    "volume_swimlanes": (("volumes", "volume_calls"), True),
+    "tls_lifecycle": (("tls",), True),
+    "denied_calls": (("events",), False),
+    "time_to_recover": (("tasks",), False),
+    "leak_inventory": (("volumes", "tasks"), True),
+    "session_heatmap": (("events",), False),
+    "caller_table": (("actors",), False),
+}
 
 
 class Case(CaseFrames):
@@ -60,6 +79,41 @@ class Case(CaseFrames):
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
         return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
+
+    def report(self, path: str | Path, *, kind: str | None = None) -> Path:
+        """Write a report to hand on, whole or not at all, and return its path.
+
+        The suffix tells the kind (`.html`, `.json`, `.pdf`; `kind="html"` overrides it). Raises `UsageError` for
+        another one and for a place that cannot be written, `MissingExtraError` where an optional package is missing.
+        """
+        target = Path(path)
+        write = writer_for(target, kind)
+        write(Material(self.document, self.frame), target)
+        return target
+
+    def figure(self, name: str = "incident_overview", **options: Any) -> Any:
+        """A figure of `ecs_trail.views.figures` by its name, with the frames of this case: a plotly `Figure`.
+
+        Options go to the figure: `theme="dark"`, `most=40`, `role=ARN`. Raises `UsageError` for another name,
+        `MissingExtraError` without plotly.
+        """
+        from ecs_trail.views import figures  # noqa: PLC0415 - plotly is an extra
+
+        if name not in figures.__all__:
+            raise UsageError(f"there is no figure '{name}'.", hint=f"choose one of {', '.join(figures.__all__)}.")
+        if name in {"incident_overview", "role_history"}:
+            options = {"as_of": self.as_of} | options
+            return getattr(figures, name)({one: self.frame(one) for one in _PICTURED}, **options)
+        needed, judged = _FIGURES[name]
+        options = ({"as_of": self.as_of} if judged else {}) | options
+        return getattr(figures, name)(*(self.frame(one) for one in needed), **options)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """A frame of the case by its name, as `case.tasks` gives it. Raises `UsageError` for an unknown name."""
+        found = getattr(self, name, None)
+        if not isinstance(found, pd.DataFrame):
+            raise UsageError(f"a case has no frame '{name}'.", hint="tasks, volumes, tls, outages, findings, …")
+        return found
 
     @cached_property
     def document(self) -> dict[str, Any]:

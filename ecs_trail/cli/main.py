@@ -8,7 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ecs_trail import __version__
-from ecs_trail.cli.commands import events, investigate, plan, timeline
+from ecs_trail.cli.commands import events, investigate, plan, report, timeline
 from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
@@ -63,7 +63,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice, permissions, guard, role, verify):
+for _command in (investigate, plan, events, timeline, report, practice, permissions, guard, role, verify):
     root.add_command(_command)
 
 

@@ -112,28 +112,44 @@ class Story:
 
 def tell(document: Document) -> Story:
     """The story of an investigation document."""
-    ranked = sorted(document["findings"], key=_weight)
-    main = ranked[0] if ranked else None
+    in_order = ranked(document)
+    main = in_order[0] if in_order else None
     verdict = _verdict(document, main)
-    causes = _causes(document, main)
+    blamed = causes(document, main)
     items_title, items = _items(document, main)
     return Story(
         verdict=verdict,
         as_of=shown_time(document["as_of"]),
         headline=_headline(main, verdict),
-        details=tuple(_details(document, main, causes)),
-        causes=tuple(causes),
-        causes_note=_causes_note(main, causes),
+        details=tuple(_details(document, main, blamed)),
+        causes=tuple(blamed),
+        causes_note=causes_note(main, blamed),
         items_title=items_title,
         items=tuple(items),
-        certainty=words.confidence(main.get("confidence"), _basis(main)) if main is not None and _basis(main) else "",
-        rivals=tuple(_rivals(main or {})),
-        repairs=tuple(_repair(step) for step in (main or {}).get("repair", ())),
-        others=tuple(_other(finding) for finding in ranked[1:]),
+        certainty=certainty(main),
+        rivals=rivals(main),
+        repairs=repairs(main),
+        others=tuple(_other(finding) for finding in in_order[1:]),
         looked_at=tuple(_looked_at(document)),
         unseen=tuple(_unseen(document["evidence"])),
         sources=tuple(_source(source) for source in document["evidence"]["sources"]),
     )
+
+
+def ranked(document: Document) -> list[Row]:
+    """The findings, the most urgent first: ongoing before over, then by severity."""
+    return sorted(document["findings"], key=_weight)
+
+
+def certainty(finding: Row | None) -> str:
+    """How sure a finding is, and on what it stands, as a sentence; empty where it stands on nothing."""
+    basis = [] if finding is None else _basis(finding)
+    return words.confidence((finding or {}).get("confidence"), basis) if basis else ""
+
+
+def repairs(finding: Row | None) -> tuple[Repair, ...]:
+    """The steps that repair a finding, with their commands."""
+    return tuple(_repair(step) for step in (finding or {}).get("repair", ()))
 
 
 def _weight(finding: Row) -> tuple[bool, int]:
@@ -156,24 +172,25 @@ def _basis(finding: Row) -> list[str]:
 
 def _headline(main: Row | None, verdict: str) -> str:
     if main is not None:
-        sentence = f"{_titled(main)}."
+        sentence = f"{titled(main)}."
         return sentence if verdict == BROKEN else f"Over since {shown_time(main.get('ended_at'))}. {sentence}"
     if verdict == HEALTHY:
         return "Nothing broken found."
     return "Nothing broken found, but no work of an ECS infrastructure role was seen either."
 
 
-def _titled(finding: Row) -> str:
+def titled(finding: Row) -> str:
+    """The title of a finding, cleaned, without a full stop."""
     return clean(finding.get("title"), 240).rstrip(".") or words.finding_kind(finding.get("kind"))
 
 
-def _details(document: Document, main: Row | None, causes: Sequence[Cause]) -> Iterable[str]:
+def _details(document: Document, main: Row | None, blamed: Sequence[Cause]) -> Iterable[str]:
     if main is None:
         return
     yield _times(main, _outage(document, main), document["as_of"])
     if main.get("role_arn"):
         yield f"Role: {clean(main['role_arn'])}"
-    actors = list(dict.fromkeys(_by(cause) for cause in causes if cause.who))
+    actors = list(dict.fromkeys(_by(cause) for cause in blamed if cause.who))
     if actors:
         yield f"Done by {listed(actors, most=2)}."
     yield from _left_behind([row for row in document["volumes"] if row["volume_id"] in set(main["volume_ids"])])
@@ -211,7 +228,8 @@ def _left_behind(volumes: Sequence[Row]) -> Iterable[str]:
         yield f"{count(len(volumes), 'volume')} hung on it and {'is' if len(volumes) == 1 else 'are'} gone now."
 
 
-def _causes(document: Document, main: Row | None) -> list[Cause]:
+def causes(document: Document, main: Row | None) -> list[Cause]:
+    """The changes a finding blames, oldest first."""
     if main is None:
         return []
     known = {row["event_id"]: row for row in document["changes"]}
@@ -235,13 +253,18 @@ def _cause(event_id: str, row: Row, needed: set[str]) -> Cause:
     )
 
 
-def _causes_note(main: Row | None, causes: Sequence[Cause]) -> str:
+def causes_note(main: Row | None, blamed: Sequence[Cause]) -> str:
     """What the rows of causes cannot say: that there are none, or what a change of something else than a role did."""
     if main is None:
         return ""
-    if not causes and main.get("kind") in _FIRST:
+    if not blamed and main.get("kind") in _FIRST:
         return "No change in the evidence explains this."
-    return "" if causes and all(cause.call for cause in causes) else clean(main.get("explanation"), 600)
+    return "" if blamed and all(cause.call for cause in blamed) else clean(main.get("explanation"), 600)
+
+
+def rivals(finding: Row | None) -> tuple[str, ...]:
+    """What else might have been the cause of a finding, in sentences: ruled out, or still open."""
+    return tuple(_rivals(finding or {}))
 
 
 def _rivals(main: Row) -> Iterable[str]:
@@ -317,7 +340,7 @@ def _repair(step: Row) -> Repair:
 
 def _other(finding: Row) -> Other:
     severity, status = clean(finding.get("severity")), clean(finding.get("status"))
-    return Other(severity, status, f"{_titled(finding)}.", bool(finding.get("repair")))
+    return Other(severity, status, f"{titled(finding)}.", bool(finding.get("repair")))
 
 
 def _source(source: object) -> str:
