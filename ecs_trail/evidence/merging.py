@@ -37,14 +37,33 @@ def merge(packed: list[bytes]) -> tuple[pa.Table, int, list[Problem]]:
     """
     if not packed:
         return EVENT_SCHEMA.empty_table(), 0, []
+    order, dropped, conflicts = _arranged(packed)
+    return _table(packed, order), dropped, conflicts
+
+
+def merge_flagged(packed: list[bytes]) -> tuple[pa.Table, int]:
+    """As `merge`, with the column that says which records had to be rebuilt, so that the result can be merged again."""
+    if not packed:
+        empty = pa.array([], type=pa.bool_())
+        return EVENT_SCHEMA.empty_table().append_column(REBUILT, empty), 0
+    order, dropped, _ = _arranged(packed)
+    flags = opened(packed, [REBUILT])[REBUILT].take(order)
+    return _table(packed, order).append_column(REBUILT, flags), dropped
+
+
+def _arranged(packed: list[bytes]) -> tuple[pa.Array, int, list[Problem]]:
+    """The places of the rows kept, in their order; the number dropped; the conflicts."""
     keys = pa.table(opened(packed, _KEYS)).combine_chunks()
     dropped, conflicts = _copies(keys, packed)
     order = _sorted_places(keys)
     if dropped:
         order = order.filter(pc.invert(pc.is_in(order, value_set=pa.array(dropped, type=order.type))))
-    del keys
+    return order, len(dropped), conflicts
+
+
+def _table(packed: list[bytes], order: pa.Array) -> pa.Table:
     made = gather(packed, order)
-    return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA), len(dropped), conflicts
+    return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
 
 
 def rank_of(event_source: str, event_name: str) -> int:

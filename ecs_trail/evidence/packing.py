@@ -54,6 +54,16 @@ def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
     return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
 
 
+def pack_table(table: pa.Table) -> bytes:
+    """A table of `EVENT_SCHEMA` with the flags in column `REBUILT` as one packed chunk."""
+    arrays = []
+    for field in _PACKED_SCHEMA:
+        whole = table.column(field.name).combine_chunks()
+        array = pa.concat_arrays(whole.chunks) if isinstance(whole, pa.ChunkedArray) else whole
+        arrays.append(array.dictionary_encode() if pa.types.is_dictionary(field.type) else array)
+    return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
+
+
 def opened(chunks: Iterable[bytes], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """The named columns of packed chunks, one after the other, with their values themselves."""
     places = [_ALL.index(name) for name in names]
