@@ -6,6 +6,7 @@ import ecs_trail as et
 case = et.investigate("sample_logs")   # what broke, when, by whom, what hangs on it, how to repair it
 case.tasks.query("state == 'stuck'")   # plain pandas from here on
 frame = et.read("sample_logs")         # ad hoc: one DataFrame of events
+et.collect("s3://trail", "case-042")   # read once into a store, ask it often: et.investigate(et.Store("case-042"))
 ```
 
 Everything public is listed in `__all__` and loaded on first use, so that `import ecs_trail` stays light.
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case as Case
+    from ecs_trail.doors import collect as collect
     from ecs_trail.doors import investigate as investigate
     from ecs_trail.doors import read as read
     from ecs_trail.errors import AccessError as AccessError
     from ecs_trail.errors import EcsTrailError as EcsTrailError
     from ecs_trail.errors import IntegrityError as IntegrityError
     from ecs_trail.errors import UsageError as UsageError
+    from ecs_trail.evidence.store import Store as Store
     from ecs_trail.schema import EVENT_SCHEMA as EVENT_SCHEMA
     from ecs_trail.selection import Clause as Clause
     from ecs_trail.selection import Selection as Selection
@@ -40,8 +43,10 @@ _HOMES = {
     "EcsTrailError": "ecs_trail.errors",
     "IntegrityError": "ecs_trail.errors",
     "Selection": "ecs_trail.selection",
+    "Store": "ecs_trail.evidence.store",
     "UsageError": "ecs_trail.errors",
     "Window": "ecs_trail.times",
+    "collect": "ecs_trail.doors",
     "default_selection": "ecs_trail.selection",
     "everything": "ecs_trail.selection",
     "investigate": "ecs_trail.doors",
@@ -57,9 +62,11 @@ __all__ = [
     "EcsTrailError",
     "IntegrityError",
     "Selection",
+    "Store",
     "UsageError",
     "Window",
     "__version__",
+    "collect",
     "default_selection",
     "everything",
     "investigate",

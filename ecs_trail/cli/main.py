@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ecs_trail import __version__
+from ecs_trail.cli.collect import collect, store
 from ecs_trail.cli.commands import events, investigate, plan, timeline
 from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
@@ -63,7 +64,20 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice, permissions, guard, role, verify):
+_COMMANDS = (
+    investigate,
+    collect,
+    plan,
+    events,
+    timeline,
+    store,
+    practice,
+    permissions,
+    guard,
+    role,
+    verify,
+)
+for _command in _COMMANDS:
     root.add_command(_command)
 
 

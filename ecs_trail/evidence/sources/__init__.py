@@ -9,6 +9,9 @@ from ecs_trail.evidence.sources.base import Source
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
 from ecs_trail.evidence.sources.s3 import parse_location
+from ecs_trail.evidence.sources.store import StoreSource
+from ecs_trail.evidence.store import Store
+from ecs_trail.evidence.store.manifest import holds_store
 
 __all__ = ["open_source"]
 
@@ -17,7 +20,6 @@ _NOT_BUILT_IN: Final = {
     "athena": "save the query result as CSV or JSON and give that file.",
     "lake": "save the query result as JSON (aws cloudtrail get-query-results) and give that file.",
     "spark": "export the table as JSON lines and give that file.",
-    "store": "give the folder with the log files themselves.",
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
@@ -36,6 +38,8 @@ def open_source(text: str) -> Source:
         return LookupSource(parse_regions(cleaned[match.end() :]))
     if match and scheme == "s3":
         return parse_location(cleaned[match.end() :])
+    if match and scheme == "store":
+        return StoreSource(Store(cleaned[match.end() :]))
     if scheme in _NOT_BUILT_IN:
         raise UsageError(
             f"the source '{text}' ({scheme}) is not built in yet.", hint=_NOT_BUILT_IN[scheme].format(text=cleaned)
@@ -47,4 +51,5 @@ def open_source(text: str) -> Source:
             f"'{text}' is no source this tool knows.",
             hint="sources are a path, s3://, api://, store:, athena://, lake:// and spark://.",
         )
-    return FilesSource(Path(cleaned))
+    path = Path(cleaned)
+    return StoreSource(Store(path)) if holds_store(path) else FilesSource(path)
