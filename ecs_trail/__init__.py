@@ -15,8 +15,11 @@ Everything public is listed in `__all__` and loaded on first use, so that `impor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ecs_trail.version import VERSION
+
 if TYPE_CHECKING:
     from ecs_trail.case import Case as Case
+    from ecs_trail.doors import Store as Store
     from ecs_trail.doors import collect as collect
     from ecs_trail.doors import investigate as investigate
     from ecs_trail.doors import read as read
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from ecs_trail.errors import EcsTrailError as EcsTrailError
     from ecs_trail.errors import IntegrityError as IntegrityError
     from ecs_trail.errors import UsageError as UsageError
-    from ecs_trail.evidence.store import Store as Store
     from ecs_trail.schema import EVENT_SCHEMA as EVENT_SCHEMA
     from ecs_trail.selection import Clause as Clause
     from ecs_trail.selection import Selection as Selection
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from ecs_trail.selection import session as session
     from ecs_trail.times import Window as Window
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "EVENT_SCHEMA": "ecs_trail.schema",
@@ -43,7 +45,7 @@ _HOMES = {
     "EcsTrailError": "ecs_trail.errors",
     "IntegrityError": "ecs_trail.errors",
     "Selection": "ecs_trail.selection",
-    "Store": "ecs_trail.evidence.store",
+    "Store": "ecs_trail.doors",
     "UsageError": "ecs_trail.errors",
     "Window": "ecs_trail.times",
     "collect": "ecs_trail.doors",

@@ -28,6 +28,8 @@ from ecs_trail.selection import Selection, bounded, default_selection
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
 
+__all__ = ["Store", "collect", "investigate", "read"]
+
 SourceLike = str | Path | Store
 Progress = Callable[[int, int], None]
 

@@ -37,6 +37,7 @@ WINGS = {
         "calls",
         "payloads",
         "event_names",
+        "version",
     ),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),

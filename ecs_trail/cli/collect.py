@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PARTIAL: Final = 3
 _INTERRUPTED: Final = 130
 _SAID: Final = 3
+_COUNTED: Final = ("seen", "read", "left_out", "failed")
 _FORMAT = click.option("--format", "kind", type=click.Choice(("text", "json")), default="text", show_default=True)
 _FOLDER = click.argument("folder", metavar="DIR")
 
@@ -113,12 +114,12 @@ def info(folder: str, kind: str) -> None:
         click.echo(json.dumps(known, indent=2))
         return
     span = f"{known['first_event']} to {known['last_event']}" if known["rows"] else "none"
+    files = ", ".join(f"{known[f'files_{name}']:,} {name.replace('_', ' ')}" for name in _COUNTED)
     lines = [
         f"store       {known['path']} ({known['format']}, generation {known['generation']})",
         f"events      {known['rows']:,} rows, {span}",
         f"parts       {known['parts']:,} in {known['batches']:,} batches, {known['bytes']:,} bytes",
-        f"files       {known['files_seen']:,} seen, {known['files_read']:,} read, {known['files_left_out']:,} left out, "
-        f"{known['files_failed']:,} failed",
+        f"files       {files}",
         f"problems    {len(known['problems']):,}",
         f"seal        {known['seal']}",
     ]

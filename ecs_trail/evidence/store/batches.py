@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from ecs_trail import __version__
 from ecs_trail.evidence.ledger import Problem, Receipt
 from ecs_trail.evidence.merging import merge_flagged
 from ecs_trail.evidence.store.documents import Document, read_documents, write_documents
@@ -25,8 +24,9 @@ from ecs_trail.evidence.store.plain import (
 )
 from ecs_trail.evidence.store.units import Unit, table_of, write_units
 from ecs_trail.selection import Selection
+from ecs_trail.version import VERSION
 
-TOOL: Final = f"ecs-trail {__version__}"
+TOOL: Final = f"ecs-trail {VERSION}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Compacted:
     duplicates: int
 
 
-def compacted(folder: Path, manifest: Manifest, *, rows: int = PART_ROWS) -> tuple[list[Line], Compacted]:
+def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
     """Write the new parts; gives the lines of the new manifest, none when there is nothing to do. Raises `OSError`."""
     before = list(manifest.parts())
     batches = [line for line in manifest.kind("batch") if line["parts"]]

@@ -71,10 +71,10 @@ def load(folder: Path) -> Manifest:
     made = Manifest()
     whole = texts[:-1]  # what follows the last end of line was cut short
     for number, text in enumerate(whole, 1):
-        line = _parsed(text, made.chain)
+        line = _parsed(text)
         if line is None and number == len(whole):
             break  # a crash of the machine can leave the last line as zeros
-        if line is None:
+        if line is None or line.get("chain") != _next(made.chain, text[:-_TAIL_LENGTH] + b"}"):
             raise IntegrityError(
                 f"line {number} of the manifest of '{folder}' was altered, or does not follow the one before.",
                 hint="restore the folder from a copy; its parts can still be read as Parquet files.",
@@ -129,16 +129,13 @@ def _encoded(lines: Iterable[Line], chain: str) -> tuple[bytes, str]:
     return b"".join(texts), chain
 
 
-def _parsed(text: bytes, chain: str) -> Line | None:
-    """One line, or None when its chain does not hold."""
-    body = text[:-_TAIL_LENGTH] + b"}"
+def _parsed(text: bytes) -> Line | None:
+    """One line, or None for what is no JSON object."""
     try:
         line = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(line, dict) or line.get("chain") != _next(chain, body):
-        return None
-    return line
+    return line if isinstance(line, dict) else None
 
 
 def _next(chain: str, body: bytes) -> str:

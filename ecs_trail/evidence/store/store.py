@@ -13,7 +13,7 @@ from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.store import folder as disk
 from ecs_trail.evidence.store import manifest as lines
 from ecs_trail.evidence.store.batches import TOOL, Batch, Run, end_lines, lines_of
-from ecs_trail.evidence.store.compaction import Compacted, compacted
+from ecs_trail.evidence.store.compaction import PART_ROWS, Compacted, compacted
 from ecs_trail.evidence.store.documents import Document, read_documents, task_texts
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.parts import chunks, columns
@@ -157,9 +157,9 @@ class Store:
             manifest = self._tidied()
             lines.append(self.path, manifest, end_lines(manifest, run, remarks, is_partial=is_partial))
 
-    def compact(self) -> Compacted:
-        """Make few large parts of many, each event once. A crash leaves the old store or the new one. Raises
-        `IntegrityError`, and changes nothing, when a part is not as it was written; else as `commit`.
+    def compact(self, *, rows: int = PART_ROWS) -> Compacted:
+        """Make few large parts, of about so many rows, each event once. A crash leaves the old store or the new one.
+        Raises `IntegrityError`, and changes nothing, when a part is not as it was written; else as `commit`.
         """
         self.manifest()
         with disk.writing_to(self.path), disk.only_writer(self.path):
@@ -167,7 +167,7 @@ class Store:
             wrong = self._altered(manifest)
             if wrong:
                 raise IntegrityError(f"{wrong[0].source}: {wrong[0].detail}", hint="nothing was changed.")
-            new, made = compacted(self.path, manifest)
+            new, made = compacted(self.path, manifest, rows=rows)
             if new:
                 lines.replace_all(self.path, new)
                 disk.remove(self.path, [part["name"] for part in manifest.parts()])
