@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ecs_trail.evidence.ledger import Problem, Receipt
 from ecs_trail.evidence.merging import merge_flagged
-from ecs_trail.evidence.store.documents import Document, read_documents, write_documents
+from ecs_trail.evidence.store.documents import Document, write_documents
 from ecs_trail.evidence.store.folder import write_part
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.parts import span_of, write_events
@@ -76,8 +76,10 @@ class Batch:
         return not (self.chunks or self.units or self.documents)
 
 
-def lines_of(folder: Path, manifest: Manifest, batch: Batch) -> tuple[list[Line], int]:
-    """Write the parts of a batch, and give the lines that make them count with the number of rows. Raises `OSError`."""
+def lines_of(folder: Path, manifest: Manifest, batch: Batch, known: frozenset[Document]) -> tuple[list[Line], int]:
+    """Write the parts of a batch, and give the lines that make them count with the number of rows. Documents that are
+    `known` are left out. Raises `OSError`.
+    """
     lines = [*selection_lines(manifest, batch.run.asked, batch.run.planned)]
     number = manifest.next_number + len(lines)
     run = batch.run.to_plain()
@@ -86,7 +88,6 @@ def lines_of(folder: Path, manifest: Manifest, batch: Batch) -> tuple[list[Line]
     if batch.units:
         units = table_of(batch.units, number, batch.run.source, run["selection"])
         parts.append(unit_part(folder, number, units))
-    known = set(read_documents(folder, manifest)) if batch.documents else set()
     documents = sorted(set(batch.documents) - known, key=lambda one: (one.kind, one.source, one.text))
     if documents:
         parts.append(document_part(folder, number, documents))

@@ -73,8 +73,9 @@ def writing_to(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise UsageError(
-            f"the store '{path}' cannot be written: {error.strerror or error}.",
+            f"the store '{path}' cannot be written: {reason}.",
             hint="free space or choose a folder that is yours, and run the same command again; what is kept stays.",
         ) from error
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from ecs_trail.errors import IntegrityError, UsageError
 from ecs_trail.evidence.store.folder import MANIFEST, sync_folder, write_part
@@ -58,33 +58,49 @@ def holds_store(folder: Path) -> bool:
         return False
 
 
-def load(folder: Path) -> Manifest:
-    """The manifest of a store. Raises `UsageError` where there is none, `IntegrityError` for one that was altered."""
-    path = folder / MANIFEST
+def load(folder: Path, known: Manifest | None = None) -> Manifest:
+    """The manifest of a store. Raises `UsageError` where there is none, `IntegrityError` for one that was altered.
+
+    `known` is what was loaded before: where it is still the beginning, only what was added is read.
+    """
     try:
-        data = path.read_bytes()
+        with (folder / MANIFEST).open("rb") as stream:
+            made = _still(stream, known) or Manifest()
+            stream.seek(made.size)
+            data = stream.read()
     except OSError as error:
         raise UsageError(
             f"there is no store in '{folder}': {error.strerror or error}.", hint="ecs-trail collect makes one."
         ) from error
-    texts = data.split(b"\n")
-    made = Manifest()
-    whole = texts[:-1]  # what follows the last end of line was cut short
-    for number, text in enumerate(whole, 1):
+    _take(made, data.split(b"\n")[:-1], folder)  # what follows the last end of line was cut short
+    if not made.lines or made.lines[0].get("format") != FORMAT:
+        raise UsageError(f"'{folder}' holds no store this version can read.", hint=f"expected is {FORMAT}.")
+    return made
+
+
+def _still(stream: BinaryIO, known: Manifest | None) -> Manifest | None:
+    """What is known, when the file still begins with it: the digest of its last line stands for all before."""
+    if known is None or not known.chain:
+        return None
+    tail = f'{_TAIL}{known.chain}"}}\n'.encode()
+    stream.seek(known.size - len(tail))
+    return Manifest([*known.lines], known.size, known.chain) if stream.read(len(tail)) == tail else None
+
+
+def _take(made: Manifest, texts: list[bytes], folder: Path) -> None:
+    for number, text in enumerate(texts, 1):
         line = _parsed(text)
-        if line is None and number == len(whole):
-            break  # a crash of the machine can leave the last line as zeros
+        if line is None and number == len(texts):
+            return  # a crash of the machine can leave the last line as zeros
         if line is None or line.get("chain") != _next(made.chain, text[:-_TAIL_LENGTH] + b"}"):
             raise IntegrityError(
-                f"line {number} of the manifest of '{folder}' was altered, or does not follow the one before.",
+                f"line {len(made.lines) + 1} of the manifest of '{folder}' was altered, or does not follow the one "
+                "before.",
                 hint="restore the folder from a copy; its parts can still be read as Parquet files.",
             )
         made.lines.append(line)
         made.chain = line.pop("chain")
         made.size += len(text) + 1
-    if not made.lines or made.lines[0].get("format") != FORMAT:
-        raise UsageError(f"'{folder}' holds no store this version can read.", hint=f"expected is {FORMAT}.")
-    return made
 
 
 def append(folder: Path, manifest: Manifest, lines: Sequence[Line]) -> None:

@@ -1,6 +1,7 @@
 """`Store`: the door to one store."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ class Store:
     def __init__(self, path: Path | str) -> None:
         """`path`: the folder."""
         self.path = Path(path)
+        self._known: Manifest | None = None
 
     def __repr__(self) -> str:
         """As it is written in code."""
@@ -80,19 +82,23 @@ class Store:
         return wanted.filter(merge(found)[0])
 
     def columns(self, names: list[str], window: Window) -> Iterator[pa.Table]:
-        """Some columns of the rows that may lie in a window, copies included. Raises as `manifest`, and `OSError`."""
-        with disk.reading(self.path):
+        """Some columns of the rows that may lie in a window, copies included. Raises as `receipt`."""
+        with disk.reading(self.path), self._intact():
             for part in self.manifest().parts("events"):
                 if window.overlaps(*_span(part)):
                     yield from columns(self.path / part["name"], names, window)
 
     def documents(self) -> list[Document]:
-        """The saved states kept beside the events. Raises as `manifest`, and `OSError`."""
-        return read_documents(self.path, self.manifest())
+        """The saved states kept beside the events. Raises as `receipt`."""
+        with self._intact():
+            return read_documents(self.path, self.manifest())
 
     def receipt(self) -> Receipt:
-        """What collecting came to: files, failures, coverage. Raises as `manifest`, and `OSError`."""
-        return self._receipt(self.manifest())
+        """What collecting came to: files, failures, coverage. Raises as `manifest`, and `IntegrityError` for a
+        part that is gone or broken.
+        """
+        with self._intact():
+            return self._receipt(self.manifest())
 
     def _receipt(self, manifest: Manifest) -> Receipt:
         receipt = receipt_of(read_units(self.path, manifest), manifest)
@@ -111,14 +117,15 @@ class Store:
     def held(self, asked: Selection) -> frozenset[tuple[str, str]]:
         """(name, identity) of each unit that need not be read again for a selection. Raises as `receipt`."""
         manifest = self.manifest()
-        return held(read_units(self.path, manifest), manifest, asked)
+        with self._intact():
+            return held(read_units(self.path, manifest), manifest, asked)
 
     def info(self) -> dict[str, Any]:
         """What the store holds, as plain values: counts, bytes, spans, sources, runs, and `seal`, the SHA-256 that
         stands for all of it. Raises as `receipt`.
         """
         manifest = self.manifest()
-        return summary_of(self.path, manifest, self._receipt(manifest))
+        return summary_of(self.path, manifest, self.receipt())
 
     def verify(self) -> list[Problem]:
         """Read every part again and compare it with the manifest; nothing in the list means that all is as it was
@@ -147,7 +154,8 @@ class Store:
         """Add a batch, whole or not at all; gives its rows. Raises `UsageError` when the disk refuses."""
         with disk.writing_to(self.path), disk.only_writer(self.path):
             manifest = self._tidied()
-            made, rows = lines_of(self.path, manifest, batch)
+            known = frozenset(self.documents() if batch.documents else ())
+            made, rows = lines_of(self.path, manifest, batch, known)
             lines.append(self.path, manifest, made)
         return rows
 
@@ -173,11 +181,23 @@ class Store:
                 disk.remove(self.path, [part["name"] for part in manifest.parts()])
             return made
 
+    @contextmanager
+    def _intact(self) -> Iterator[None]:
+        """Turn a part that is gone or broken into an `IntegrityError`."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError) as error:
+            reason = (str(error).splitlines() or ["?"])[0][:200]
+            raise IntegrityError(
+                f"a part of the store '{self.path}' is gone or cannot be read: {reason}.",
+                hint="ecs-trail store verify names all that is wrong.",
+            ) from error
+
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _tidied(self) -> Manifest:
         """The manifest, after what a crash left behind is removed; only under the writers' lock."""
-        manifest = self.manifest()
+        manifest = self._known = lines.load(self.path, self._known)
         known = {part["name"] for part in manifest.parts()}
         names = [one.name for one in self.path.iterdir()]
         left = [name for name in names if disk.is_aside(name) or (disk.is_part(name) and name not in known)]
