@@ -303,8 +303,8 @@ def test_two_collectors_at_once_do_no_harm(tmp_path):
     ):
         for child in (first, second, third):
             begin(child)
-        said = [child.stdout.readline() for child in (first, second, third)]
-    assert said[1] == b"40\n", said
+        for child in (first, second, third):
+            assert child.stdout.readline().strip(), child.stderr.read()
     order = [line["source"] for line in both.manifest().kind("batch")]
     assert sum(one != other for one, other in pairwise(order)) > 2, order  # none waited for the other's end
     assert both.verify() == []

@@ -55,10 +55,9 @@ def sha256_of(path: Path) -> str:
 def make_folder(path: Path) -> None:
     """Create the folder of a store, or take one that is empty. Raises `UsageError` for a folder with other files."""
     with writing_to(path):
-        if not path.exists():
-            path.mkdir(mode=0o700, parents=True)
-        if not path.is_dir():
+        if path.exists() and not path.is_dir():
             raise UsageError(f"'{path}' is no folder.", hint="name a folder for the store.")
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         others = sorted(one.name for one in path.iterdir() if not is_own(one.name))
         if others and not (path / MANIFEST).exists():
             raise UsageError(
