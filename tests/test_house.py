@@ -397,7 +397,10 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import ecs_trail") == set()
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], [], ["investigate", "--help"], ["verify", "--help"]])
+WORDS = ([], ["--help"], ["--version"], ["investigate", "--help"], ["verify", "--help"], ["collect", "--help"])
+
+
+@pytest.mark.parametrize("words", WORDS)
 def test_help_loads_nothing_heavy(words):
     assert loaded_after(f"from ecs_trail.cli.main import run\nassert run({words!r}) == 0") == set()
 

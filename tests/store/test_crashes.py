@@ -51,7 +51,7 @@ def begin(child):
     child.stdin.flush()
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_at_the_same_store(kills, tmp_path):
     dice = random.Random(kills)
     logs = log_folder(tmp_path / "logs", files=100)

@@ -22,7 +22,7 @@ from ecs_trail.selection import everything
 from ecs_trail.times import EVER, Window
 
 #: Rows of a part, about; bounds the memory of compacting.
-PART_ROWS: Final = 65_536
+PART_ROWS: Final = 32_768
 
 
 @dataclass(frozen=True, slots=True)
