@@ -1,27 +1,22 @@
-"""`ecs-trail collect` and `ecs-trail store`: evidence read once and kept."""
+"""`ecs-trail collect`: evidence read once and kept."""
 
 import json
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ecs_trail.cli.options import aws_profile
 from ecs_trail.cli.progress import ProgressBar
-from ecs_trail.errors import IntegrityError, UsageError
+from ecs_trail.cli.results import PARTIAL
+from ecs_trail.cli.stores import FORMAT, folder_of
 from ecs_trail.views.text import clean, count
 
 if TYPE_CHECKING:
     from ecs_trail.evidence.collect import Collected
-    from ecs_trail.evidence.store import Store
 
-_PARTIAL: Final = 3
 _INTERRUPTED: Final = 130
 _SAID: Final = 3
-_COUNTED: Final = ("seen", "read", "left_out", "failed")
-_FORMAT = click.option("--format", "kind", type=click.Choice(("text", "json")), default="text", show_default=True)
-_FOLDER = click.argument("folder", metavar="DIR")
 
 
 @click.command()
@@ -43,7 +38,7 @@ _FOLDER = click.argument("folder", metavar="DIR")
 )
 @click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on stderr.")
-@_FORMAT
+@FORMAT
 def collect(folder: str, kind: str, *, profile: str | None, quiet: bool, all_events: bool, **given: Any) -> None:
     """Read evidence into a local store.
 
@@ -53,7 +48,7 @@ def collect(folder: str, kind: str, *, profile: str | None, quiet: bool, all_eve
     from ecs_trail.doors import collect as fill
     from ecs_trail.selection import everything
 
-    place = _folder_of(folder)
+    place = folder_of(folder)
     sources = list(given.pop("sources"))
     selection = everything() if all_events else None
     with ExitStack() as stack:
@@ -92,83 +87,4 @@ def _report(done: "Collected", place: str, kind: str) -> None:
             click.echo(
                 f"  … and {len(partial) - _SAID:,} more, listed by ecs-trail store info --format json.", err=True
             )
-        click.get_current_context().exit(_PARTIAL)
-
-
-@click.group()
-def store() -> None:
-    """Look after a store that collect made."""
-
-
-@store.command()
-@_FOLDER
-@_FORMAT
-def info(folder: str, kind: str) -> None:
-    """Say what a store holds.
-
-    Events, sources, runs, problems, and the seal: one SHA-256 that stands for all of it. Note it elsewhere to show
-    later that nothing was changed.
-    """
-    known = _store(folder).info()
-    if kind == "json":
-        click.echo(json.dumps(known, indent=2))
-        return
-    span = f"{known['first_event']} to {known['last_event']}" if known["rows"] else "none"
-    files = ", ".join(f"{known[f'files_{name}']:,} {name.replace('_', ' ')}" for name in _COUNTED)
-    lines = [
-        f"store       {known['path']} ({known['format']}, generation {known['generation']})",
-        f"events      {known['rows']:,} rows, {span}",
-        f"parts       {known['parts']:,} in {known['batches']:,} batches, {known['bytes']:,} bytes",
-        f"files       {files}",
-        f"problems    {len(known['problems']):,}",
-        f"seal        {known['seal']}",
-    ]
-    for one in known["sources"]:
-        state = "unfinished" if one["unfinished"] else "complete"
-        lines.append(f"source      {one['source']}: {state}, last run {one['last_ended_at'] or 'not ended'}")
-    click.echo("\n".join(clean(line, 400) for line in lines))
-
-
-@store.command()
-@_FOLDER
-def verify(folder: str) -> None:
-    """Read every part again and compare its SHA-256.
-
-    Ends with 4 when a part or the manifest was changed, is missing, or was added.
-    """
-    kept = _store(folder)
-    wrong = kept.verify()
-    for one in wrong:
-        click.echo(f"{clean(one.source)}: {clean(one.kind)}: {clean(one.detail, 300)}")
-    if wrong:
-        raise IntegrityError(
-            f"the store '{folder}' is not as it was written: {count(len(wrong), 'problem')}.",
-            hint="restore it from a copy, or collect again into a new folder.",
-        )
-    known = kept.manifest()
-    click.echo(f"all {sum(1 for _ in known.parts()):,} parts are as they were written; seal {known.chain}")
-
-
-@store.command()
-@_FOLDER
-def compact(folder: str) -> None:
-    """Make few large parts of many, each event once."""
-    done = _store(folder).compact()
-    click.echo(f"{done.parts_before:,} parts became {done.parts_after:,}; {done.duplicates:,} copies dropped.")
-
-
-def _store(folder: str) -> "Store":
-    from ecs_trail.evidence.store import Store
-
-    return Store(_folder_of(folder))
-
-
-def _folder_of(text: str) -> str:
-    """The folder a user named, with or without `store:`. Raises `UsageError` for a store elsewhere."""
-    cleaned = text.removeprefix("store:")
-    if "://" in cleaned and not Path(cleaned).exists():
-        raise UsageError(
-            f"a store lies in a folder on this machine; '{text}' is none.",
-            hint="collect into a folder, then copy it: aws s3 sync DIR s3://BUCKET/PREFIX.",
-        )
-    return cleaned
+        click.get_current_context().exit(PARTIAL)

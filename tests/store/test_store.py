@@ -86,6 +86,8 @@ def test_a_sound_store_verifies(store, capsys):
     assert store.verify() == []
     assert run(["store", "verify", store.path.as_posix()]) == 0
     assert store.info()["seal"] in capsys.readouterr().out
+    assert run(["verify", store.path.as_posix()]) == 0
+    assert store.info()["seal"] in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("kind", ["events", "units"])
@@ -97,6 +99,9 @@ def test_an_altered_part_is_found(store, kind, capsys):
     assert kinds(store) == ["altered_part"]
     assert run(["store", "verify", store.path.as_posix()]) == 4
     assert path.name in capsys.readouterr().out
+    assert run(["verify", store.name, "--format", "json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert (document["verdict"], document["problems"][0]["kind"]) == ("failed", "altered_part")
     with pytest.raises(IntegrityError, match="nothing was changed"):
         store.compact()
 
