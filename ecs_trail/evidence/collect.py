@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
-from ecs_trail.evidence.packing import pack, trim
+from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.scanning import read_unit
 from ecs_trail.evidence.sources.base import Kept, Resumable, Source, probe_of
 from ecs_trail.evidence.sources.files import FilesSource
@@ -287,7 +287,7 @@ class _Gathering:
             self._hold(pack(self._rows, self._flags))
             self._rows, self._flags = [], []
 
-    def _hold(self, chunk: bytes) -> None:
+    def _hold(self, chunk: Chunk) -> None:
         kept = trim(chunk, self.batch.run.asked)
         if kept is not None:
             self.batch.chunks.append(kept)

@@ -232,8 +232,8 @@ class Receipt:
 
 @dataclass(slots=True)
 class Stored:
-    """Evidence read before: rows as packed chunks (`packing`), saved task states, and the receipt of that reading."""
+    """Evidence read before: rows as chunks (`packing.Chunk`), saved task states, and the receipt of that reading."""
 
-    chunks: list[bytes] = field(default_factory=list)
+    chunks: list[Any] = field(default_factory=list)
     task_texts: list[TaskText] = field(default_factory=list)
     receipt: Receipt = field(default_factory=Receipt)

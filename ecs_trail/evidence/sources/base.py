@@ -14,7 +14,7 @@ import pyarrow as pa
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
 from ecs_trail.evidence.merging import merge
-from ecs_trail.evidence.packing import pack, trim
+from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import read_unit
 from ecs_trail.evidence.tasks import read_task_states, task_rows
@@ -180,7 +180,7 @@ class _Gatherer:
         self.receipt = receipt
         self.rows: list[tuple[Any, ...]] = []
         self.flags: list[bool] = []
-        self.chunks: list[bytes] = []
+        self.chunks: list[Chunk] = []
         self.task_texts: list[TaskText] = []
 
     def take(self, reading: Reading) -> None:
@@ -200,7 +200,7 @@ class _Gatherer:
         for chunk in stored.chunks:
             self._hold(chunk)
 
-    def finish(self) -> list[bytes]:
+    def finish(self) -> list[Chunk]:
         """The selected rows of all readings, as packed chunks."""
         self._trim()
         return self.chunks
@@ -210,7 +210,7 @@ class _Gatherer:
             self._hold(pack(self.rows, self.flags))
             self.rows, self.flags = [], []
 
-    def _hold(self, chunk: bytes) -> None:
+    def _hold(self, chunk: Chunk) -> None:
         kept = trim(chunk, self.selection)
         if kept is not None:
             self.chunks.append(kept)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ecs_trail.evidence.ledger import Problem, Receipt
 from ecs_trail.evidence.merging import merge_flagged
+from ecs_trail.evidence.packing import Chunk
 from ecs_trail.evidence.store.documents import Document, write_documents
 from ecs_trail.evidence.store.folder import write_part
 from ecs_trail.evidence.store.manifest import Line, Manifest
@@ -63,7 +64,7 @@ class Batch:
 
     run: Run
     plan: str
-    chunks: list[bytes] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     marks: dict[str, str] = field(default_factory=dict)

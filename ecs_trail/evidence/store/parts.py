@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecs_trail.evidence.packing import REBUILT, pack_table
+from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
@@ -72,8 +72,8 @@ def span_of(table: pa.Table) -> tuple[datetime, datetime]:
     return both["min"], both["max"]
 
 
-def chunks(path: Path, selection: Selection) -> Iterator[bytes]:
-    """The rows of a part that belong to the selection, packed, a row group at a time. Raises `OSError` and
+def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
+    """The rows of a part that belong to the selection, a row group at a time. Raises `OSError` and
     `pa.ArrowException`.
 
     Groups outside the window are skipped by their statistics, and of the others the long columns are read only where
@@ -88,7 +88,7 @@ def chunks(path: Path, selection: Selection) -> Iterator[bytes]:
             if chosen is not None and not len(chosen):
                 continue
             rows = opened.read_row_group(number, columns=_NAMES)
-            yield pack_table(rows if chosen is None else rows.take(chosen))
+            yield batch_of(rows if chosen is None else rows.take(chosen))
 
 
 def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:

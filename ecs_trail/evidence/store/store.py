@@ -11,6 +11,7 @@ import pyarrow as pa
 from ecs_trail.errors import IntegrityError
 from ecs_trail.evidence.ledger import Fetched, Problem, Receipt, Stored, merge_spans
 from ecs_trail.evidence.merging import merge
+from ecs_trail.evidence.packing import Chunk
 from ecs_trail.evidence.store import folder as disk
 from ecs_trail.evidence.store import manifest as lines
 from ecs_trail.evidence.store.batches import TOOL, Batch, Run, end_lines, lines_of
@@ -74,7 +75,7 @@ class Store:
         `IntegrityError` for a part that is gone or cannot be read.
         """
         wanted = selection or everything()
-        found: list[bytes] = []
+        found: list[Chunk] = []
         for one in self.fetch(wanted):
             if one.problem is not None and one.problem.is_partial:
                 raise IntegrityError(one.problem.detail, hint="ecs-trail store verify names all that is wrong.")
