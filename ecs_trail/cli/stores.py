@@ -48,6 +48,7 @@ def info(folder: str, kind: str) -> None:
     lines = [
         f"store       {known['path']} ({known['format']}, generation {known['generation']})",
         f"events      {known['rows']:,} rows, {span}",
+        f"states      {known['saved_states']:,} saved states",
         f"parts       {known['parts']:,} in {known['batches']:,} batches, {known['bytes']:,} bytes",
         f"files       {files}",
         f"problems    {len(known['problems']):,}",

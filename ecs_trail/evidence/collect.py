@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow.compute as pc
+
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.packing import Chunk, pack, trim
@@ -134,8 +136,7 @@ class _Work:
     def keep_states(self, documents: list[Document], problems: list[Problem], selection: Selection) -> None:
         """Keep states given as files."""
         if set(documents) - set(self.store.documents()):
-            manifest = self.store.manifest()
-            run = self._run(_TASKS, selection, selection, manifest)
+            run = self._run(_TASKS, selection, selection, self.store.manifest())
             self.store.commit(Batch(run, "saved states given as files", documents=documents, remarks=problems))
 
     def runs(self, source: Source, asked: Selection) -> Iterator[tuple[Run, Mapping[str, str]]]:
@@ -165,7 +166,9 @@ class _Work:
         if isinstance(source, Resumable):
             source.resume(Kept(lambda name, identity: (name, identity) in held, marks))
         known_rows = (
-            _rows_kept(self.store, run.planned.window) if isinstance(source, Resumable) and source.has_queries else None
+            _rows_kept(self.store, source, run.planned.window)
+            if isinstance(source, Resumable) and source.has_queries
+            else None
         )
         gathering = _Gathering(self, Batch(run, str(plan), marks=dict(marks)), held, known_rows)
         units = gathering.units(source.fetch(plan))
@@ -271,11 +274,11 @@ class _Gathering:
     def _add(self, reading: Reading) -> None:
         known = self._known_rows
         for row, is_rebuilt in zip(reading.rows, reading.rebuilt, strict=True):
-            key = tuple(row[place] for place in _KEY) if known is not None else ()
-            if known is not None and key in known:
-                self.batch.duplicates += 1
-                continue
             if known is not None:
+                key = _key(*(row[place] for place in _KEY))
+                if key in known:
+                    self.batch.duplicates += 1
+                    continue
                 known.add(key)
             self._rows.append(row)
             self._flags.append(is_rebuilt)
@@ -300,10 +303,17 @@ def _close(iterator: Iterator[Any]) -> None:
         close()
 
 
-def _rows_kept(store: Store, window: Window) -> set[tuple[Any, ...]]:
-    """(event id, account, record) of what is kept of a span: queries bring the same events again and again."""
+def _key(event_id: str, account: str | None, raw: str) -> tuple[str, str | None, int]:
+    """What makes a row the same row; the record itself would take too much memory."""
+    return event_id, account, hash(raw)
+
+
+def _rows_kept(store: Store, source: Source, window: Window) -> set[tuple[Any, ...]]:
+    """The keys of what is kept of a span and came from queries: those bring the same events again and again."""
     names = [EVENT_SCHEMA.names[place] for place in _KEY]
+    scheme = f"{source.name.partition('://')[0]}://"
     kept: set[tuple[Any, ...]] = set()
-    for table in store.columns(names, window):
-        kept.update(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+    for table in store.columns([*names, "source"], window):
+        mine = table.filter(pc.starts_with(table.column("source"), scheme))
+        kept.update(map(_key, *(mine.column(name).to_pylist() for name in names)))
     return kept

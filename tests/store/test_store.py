@@ -16,6 +16,7 @@ from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import scan
 from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.store.documents import Document
 from ecs_trail.evidence.store.parts import GROUP_ROWS, columns
 from ecs_trail.selection import everything, session
 from ecs_trail.times import EVER, Window
@@ -288,3 +289,16 @@ def test_info_says_what_there_is(store, logs, capsys):
 
 def test_a_folder_that_holds_a_store_is_known_by_its_manifest(store):
     assert open_source(store.path.as_posix()).name == store.name
+
+
+def test_snapshots_are_kept_beside_the_events(store):
+    state = Document("role_state", "aws iam get-role", '{"Role": {}}', "2026-03-01T00:00:00+00:00")
+    for _ in range(2):
+        store.keep([state], "snapshot")
+    assert store.documents() == [state]
+    assert store.info()["saved_states"] == 1
+    store.compact()
+    assert store.documents() == [state]
+    (path,) = parts(store, "documents")
+    path.write_text(path.read_text().replace("{}", "[]"))
+    assert kinds(store) == ["altered_part"]

@@ -1,6 +1,7 @@
 """`Store`: the door to one store."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -159,6 +160,15 @@ class Store:
             made, rows = lines_of(self.path, manifest, batch, known)
             lines.append(self.path, manifest, made)
         return rows
+
+    def keep(self, documents: Sequence[Document], source: str) -> None:
+        """Keep saved states, such as snapshots of ECS or IAM, beside the events; those kept already are left out.
+        `source` says who made them. Raises as `commit`.
+        """
+        nothing = Selection(())
+        run = Run(uuid.uuid4().hex, source, nothing, nothing, self.manifest().next_number - 1, datetime.now(UTC))
+        if set(documents) - set(self.documents()):
+            self.commit(Batch(run, "saved states", documents=[*documents]))
 
     def end(self, run: Run, remarks: list[Problem], *, is_partial: bool) -> None:
         """Note that a run came to its end. Raises as `commit`."""
