@@ -6,6 +6,7 @@ import ecs_trail as et
 case = et.investigate("sample_logs")   # what broke, when, by whom, what hangs on it, how to repair it
 case.tasks.query("state == 'stuck'")   # plain pandas from here on
 frame = et.read("sample_logs")         # ad hoc: one DataFrame of events
+et.collect("s3://trail", "case-042")   # read once into a store, ask it often: et.investigate(et.Store("case-042"))
 ```
 
 Everything public is listed in `__all__` and loaded on first use, so that `import ecs_trail` stays light.
@@ -14,8 +15,12 @@ Everything public is listed in `__all__` and loaded on first use, so that `impor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ecs_trail.version import VERSION
+
 if TYPE_CHECKING:
     from ecs_trail.case import Case as Case
+    from ecs_trail.doors import Store as Store
+    from ecs_trail.doors import collect as collect
     from ecs_trail.doors import investigate as investigate
     from ecs_trail.doors import read as read
     from ecs_trail.errors import AccessError as AccessError
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
     from ecs_trail.selection import session as session
     from ecs_trail.times import Window as Window
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "EVENT_SCHEMA": "ecs_trail.schema",
@@ -40,8 +45,10 @@ _HOMES = {
     "EcsTrailError": "ecs_trail.errors",
     "IntegrityError": "ecs_trail.errors",
     "Selection": "ecs_trail.selection",
+    "Store": "ecs_trail.doors",
     "UsageError": "ecs_trail.errors",
     "Window": "ecs_trail.times",
+    "collect": "ecs_trail.doors",
     "default_selection": "ecs_trail.selection",
     "everything": "ecs_trail.selection",
     "investigate": "ecs_trail.doors",
@@ -57,9 +64,11 @@ __all__ = [
     "EcsTrailError",
     "IntegrityError",
     "Selection",
+    "Store",
     "UsageError",
     "Window",
     "__version__",
+    "collect",
     "default_selection",
     "everything",
     "investigate",

@@ -1,4 +1,4 @@
-"""The two doors: `read` gives events as one DataFrame, `investigate` gives a case."""
+"""The doors: `read` gives events as one DataFrame, `investigate` gives a case, `collect` fills a store."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,8 @@ from ecs_trail.arns import role_key
 from ecs_trail.case import STUCK_AFTER, Case, Focus
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.collect import OVERLAP, Collected
+from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
@@ -20,12 +22,16 @@ from ecs_trail.evidence.sources.base import Source, scan
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.queries import parse_size
 from ecs_trail.evidence.sources.s3 import S3Source
+from ecs_trail.evidence.sources.store import StoreSource
+from ecs_trail.evidence.store import Store
 from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
 
-SourceLike = str | Path
+__all__ = ["Store", "collect", "investigate", "read"]
+
+SourceLike = str | Path | Store
 Progress = Callable[[int, int], None]
 
 
@@ -69,20 +75,20 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     account: str | None = None,
     region: str | None = None,
     cluster: str | None = None,
-    tasks: Sequence[SourceLike] = (),
-    role_state: Sequence[SourceLike] = (),
+    tasks: Sequence[str | Path] = (),
+    role_state: Sequence[str | Path] = (),
     as_of: str | datetime | None = None,
     stuck_after: str | timedelta = STUCK_AFTER,
     verify: bool = False,
-    public_keys: Sequence[SourceLike] = (),
+    public_keys: Sequence[str | Path] = (),
     workers: int = 1,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
 ) -> Case:
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
 
-    `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times
-    are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
+    `source` is a folder or file of CloudTrail records, a `Store`, or a list of them; the same event from two counts
+    once. Times are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
     `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
     is the moment to judge at; by default the newest selected event, saved task state or log-file stamp. `verify`
     checks folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are
@@ -112,11 +118,11 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
 
 def _integrity(
-    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[SourceLike], *, workers: int
+    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[str | Path], *, workers: int
 ) -> Integrity:
     """The verdict on every source that can hold digests; the others have none."""
-    listed = [source] if isinstance(source, (str, Path)) else list(source)
-    opened = [(str(one), open_source(str(one))) for one in listed]
+    listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
+    opened = [(str(one), open_source(str(one))) for one in listed if not isinstance(one, Store)]
     keys = [Path(one) for one in public_keys]
     return joined(
         [
@@ -127,12 +133,42 @@ def _integrity(
     )
 
 
+def collect(  # noqa: PLR0913 - the options of the command line, each by name
+    source: SourceLike | Sequence[SourceLike],
+    store: str | Path | Store,
+    *,
+    selection: Selection | None = None,
+    since: str | datetime | None = None,
+    until: str | datetime | None = None,
+    tasks: Sequence[str | Path] = (),
+    overlap: str | timedelta = OVERLAP,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Collected:
+    """Read evidence into a store, which is made where there is none; a further call reads only what is new.
+
+    By default the events an investigation reads. A call that was ended in any way is continued by the same call.
+    Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
+    Raises `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
+    refuses; what was read until then is kept.
+    """
+    return collect_sources(
+        _sources(source),
+        store if isinstance(store, Store) else Store(store),
+        bounded(selection or default_selection(), _window(since, until)),
+        workers=workers,
+        progress=progress,
+        task_files=[Path(one) for one in tasks],
+        overlap=parse_duration(overlap) if isinstance(overlap, str) else overlap,
+    )
+
+
 def _sources(source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None) -> list[Source]:
-    listed = [source] if isinstance(source, (str, Path)) else list(source)
+    listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
     if not listed:
         raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
     limit = parse_size(max_scan) if isinstance(max_scan, str) else max_scan
-    return [open_source(str(one), max_scan=limit) for one in listed]
+    return [StoreSource(one) if isinstance(one, Store) else open_source(str(one), max_scan=limit) for one in listed]
 
 
 def _window(since: str | datetime | None, until: str | datetime | None) -> Window:

@@ -61,6 +61,15 @@ class Clause:
             parts.append(pc.field("event_time") < _moment(self.window.end))
         return reduce(and_, parts, pc.scalar(True))
 
+    def covers(self, other: "Clause") -> bool:
+        """True when every event of the other clause is one of this clause."""
+        sets = ((getattr(self, name), getattr(other, name)) for name in _SET_FACETS)
+        return (
+            all(mine is None or (theirs is not None and theirs <= mine) for mine, theirs in sets)
+            and self.failed in {None, other.failed}
+            and self.window.intersect(other.window) == other.window
+        )
+
     def narrowed(self, other: "Clause") -> "Clause | None":
         """Both clauses at once, or None when no event can satisfy both."""
         window = self.window.intersect(other.window)
@@ -103,6 +112,10 @@ class Selection:
         """Events of both."""
         both = (mine.narrowed(theirs) for mine in self.clauses for theirs in other.clauses)
         return Selection(tuple(dict.fromkeys(clause for clause in both if clause is not None)))
+
+    def covers(self, other: "Selection") -> bool:
+        """True when each clause of the other selection lies within one of these; false may also mean "not seen"."""
+        return all(any(mine.covers(theirs) for mine in self.clauses) for theirs in other.clauses)
 
     def during(self, window: Window) -> "Selection":
         """The same events within a span of time."""

@@ -37,6 +37,7 @@ WINGS = {
         "calls",
         "payloads",
         "event_names",
+        "version",
     ),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),
@@ -392,7 +393,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import ecs_trail") == set()
 
 
-HELP = ("investigate", "timeline", "report", "verify")
+HELP = ("investigate", "timeline", "report", "verify", "collect", "store")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], [], *([word, "--help"] for word in HELP)])

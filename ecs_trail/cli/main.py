@@ -8,11 +8,13 @@ from typing import Any, Final, NoReturn
 import click
 
 from ecs_trail import __version__
+from ecs_trail.cli.collect import collect
 from ecs_trail.cli.commands import events, investigate, plan, report, timeline
 from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.role import role
+from ecs_trail.cli.stores import store
 from ecs_trail.cli.verify import verify
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
@@ -63,7 +65,21 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, report, practice, permissions, guard, role, verify):
+_COMMANDS = (
+    investigate,
+    collect,
+    plan,
+    events,
+    timeline,
+    report,
+    store,
+    practice,
+    permissions,
+    guard,
+    role,
+    verify,
+)
+for _command in _COMMANDS:
     root.add_command(_command)
 
 

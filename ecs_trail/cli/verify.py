@@ -11,6 +11,7 @@ import click
 from ecs_trail.cli.options import Output, aws_profile
 from ecs_trail.cli.progress import ProgressBar
 from ecs_trail.cli.results import FAILED, PARTIAL, deliver, write_all
+from ecs_trail.cli.stores import named_store, store_verdict, verdict_text
 
 _EXIT: Final = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}
 
@@ -48,11 +49,11 @@ _EXIT: Final = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}
 )
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def verify(target: str, **options: Any) -> None:
-    """Verify log files against CloudTrail's digests.
+    """Verify log files against CloudTrail's digests, or a store.
 
-    TARGET is s3://BUCKET/PREFIX of a trail, or a folder of saved log files and digests. Beside a saved digest, the
-    output of `aws s3api head-object` for it (NAME.head.json) gives its signature; of a chain, only the newest digest
-    needs it.
+    TARGET is s3://BUCKET/PREFIX of a trail, a folder of saved log files and digests, or store:DIR. Beside a saved
+    digest, the output of `aws s3api head-object` for it (NAME.head.json) gives its signature; of a chain, only the
+    newest digest needs it.
 
     \b
     Ends with 4 when a file was altered, deleted or moved; with 3 when something could be neither proven nor disproven.
@@ -61,9 +62,12 @@ def verify(target: str, **options: Any) -> None:
     with ExitStack() as stack:
         stack.enter_context(aws_profile(options.pop("profile")))
         bar = stack.enter_context(ProgressBar(quiet=output.quiet))
-        document = _answer(target, bar, **options)
+        kept = named_store(target)
+        document = store_verdict(kept) if kept is not None else _answer(target, bar, **options)
     if output.kind == "json":
         text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    elif kept is not None:
+        text = verdict_text(document) + "\n"
     else:
         from ecs_trail.views.integrity import integrity_text
 
@@ -73,7 +77,7 @@ def verify(target: str, **options: Any) -> None:
 
 
 def _answer(target: str, bar: ProgressBar, **options: Any) -> dict[str, Any]:
-    """The one place where a target finds what verifies it: digests here; a store's own manifest belongs here too."""
+    """The verdict of CloudTrail's digests on a target."""
     from ecs_trail.evidence.integrity.shelves import Scope
     from ecs_trail.evidence.integrity.verifying import verify_digests
     from ecs_trail.times import Window, aware_time

@@ -75,6 +75,9 @@ class Fetched:
 
     `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
     One with a `charge` is no unit: it only says what a query cost (and says so in a remark as well).
+    `identity` says which content the name stands for (size and time, or ETag), empty when the source cannot tell.
+    `mark` is how far a query is once this unit is kept, as JSON text `{"query": …}`. `stored` is evidence that a store
+    holds, read already; it is no unit.
     """
 
     source: str
@@ -83,6 +86,9 @@ class Fetched:
     problem: Problem | None = None
     expected: int = 0
     charge: Charge | None = None
+    identity: str = ""
+    mark: str = ""
+    stored: "Stored | None" = None
 
 
 @dataclass(slots=True)
@@ -207,6 +213,25 @@ class Receipt:
         """True when some evidence could not be read (exit code 3)."""
         return any(problem.is_partial for problem in self.problems)
 
+    def merge(self, other: "Receipt") -> None:
+        """Take over what another read did, but for its sources and selected events."""
+        self.files_seen += other.files_seen
+        self.files_read += other.files_read
+        self.files_failed += other.files_failed
+        self.left_out.update(other.left_out)
+        self.items_left_out.update(other.items_left_out)
+        self.records_read += other.records_read
+        self.records_rejected += other.records_rejected
+        self.duplicates += other.duplicates
+        self.problems.extend(other.problems)
+        self.see_stamp(other.newest_stamp)
+        merge_spans(self.spans, other.spans)
+
+    def see_stamp(self, stamp: datetime | None) -> None:
+        """Note the stamp in the name of a trail log file."""
+        if stamp is not None and (self.newest_stamp is None or stamp > self.newest_stamp):
+            self.newest_stamp = stamp
+
     def add(self, reading: Reading) -> None:
         """Count one file."""
         self.files_seen += 1
@@ -220,7 +245,14 @@ class Receipt:
         self.records_read += reading.records_read
         self.records_rejected += reading.records_rejected
         self.problems.extend(reading.problems)
-        if reading.newest_stamp is not None:
-            known = self.newest_stamp
-            self.newest_stamp = reading.newest_stamp if known is None else max(known, reading.newest_stamp)
+        self.see_stamp(reading.newest_stamp)
         merge_spans(self.spans, reading.spans)
+
+
+@dataclass(slots=True)
+class Stored:
+    """Evidence read before: rows as chunks (`packing.Chunk`), saved task states, and the receipt of that reading."""
+
+    chunks: list[Any] = field(default_factory=list)
+    task_texts: list[TaskText] = field(default_factory=list)
+    receipt: Receipt = field(default_factory=Receipt)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.packing import REBUILT, gather, gather_raw, opened
+from ecs_trail.evidence.packing import REBUILT, Chunk, gather, gather_raw, opened
 from ecs_trail.evidence.records import canonical
 from ecs_trail.schema import EVENT_SCHEMA
 
@@ -27,7 +27,7 @@ _NAMED: Final = 3
 Keys = tuple[str, str | None, datetime, str, str, str, int]
 
 
-def merge(packed: list[bytes]) -> tuple[pa.Table, int, list[Problem]]:
+def merge(packed: list[Chunk]) -> tuple[pa.Table, int, list[Problem]]:
     """Packed chunks as one table of `EVENT_SCHEMA` with each event once, sorted by (event_time, causal rank, event_id);
     the number of copies dropped; the conflicts.
 
@@ -37,14 +37,40 @@ def merge(packed: list[bytes]) -> tuple[pa.Table, int, list[Problem]]:
     """
     if not packed:
         return EVENT_SCHEMA.empty_table(), 0, []
+    order, dropped, conflicts = _arranged(packed)
+    return _table(packed, order), dropped, conflicts
+
+
+def merge_flagged(packed: list[Chunk]) -> tuple[pa.Table, int]:
+    """As `merge`, with the column that says which records had to be rebuilt, so that the result can be merged again."""
+    if not packed:
+        empty = pa.array([], type=pa.bool_())
+        return EVENT_SCHEMA.empty_table().append_column(REBUILT, empty), 0
+    order, dropped, _ = _arranged(packed)
+    flags = opened(packed, [REBUILT])[REBUILT].take(order)
+    return _table(packed, order).append_column(REBUILT, flags), dropped
+
+
+def _arranged(packed: list[Chunk]) -> tuple[pa.Array, int, list[Problem]]:
+    """The places of the rows kept, in their order; the number dropped; the conflicts."""
     keys = pa.table(opened(packed, _KEYS)).combine_chunks()
     dropped, conflicts = _copies(keys, packed)
     order = _sorted_places(keys)
     if dropped:
         order = order.filter(pc.invert(pc.is_in(order, value_set=pa.array(dropped, type=order.type))))
-    del keys
+    return order, len(dropped), conflicts
+
+
+def _table(packed: list[Chunk], order: pa.Array) -> pa.Table:
+    if _is_in_place(order):  # a store that was compacted: nothing to move
+        return pa.table(opened(packed, EVENT_SCHEMA.names), schema=EVENT_SCHEMA).slice(0, len(order))
     made = gather(packed, order)
-    return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA), len(dropped), conflicts
+    return pa.table([made[name] for name in EVENT_SCHEMA.names], schema=EVENT_SCHEMA)
+
+
+def _is_in_place(order: pa.Array) -> bool:
+    """True when the places count up from 0."""
+    return bool(order.equals(pa.array(range(len(order)), type=order.type)))
 
 
 def rank_of(event_source: str, event_name: str) -> int:
@@ -65,7 +91,7 @@ def _sorted_places(keys: pa.Table) -> pa.Array:
     return pc.sort_indices(keys.select(list(_ORDER)), sort_keys=[(name, "ascending") for name in _ORDER])
 
 
-def _copies(keys: pa.Table, packed: list[bytes]) -> tuple[list[int], list[Problem]]:
+def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Problem]]:
     """The places of copies not kept, and the conflicts. Only rows that share an id are looked at one by one."""
     counted = keys.group_by(["event_id", "account_id"]).aggregate([([], "count_all")])
     if counted.num_rows == keys.num_rows:

@@ -6,7 +6,7 @@ dictionaries, compressed. One allocation a chunk leaves no gaps in memory, and c
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,6 +34,8 @@ _PACKED_SCHEMA: Final = pa.schema(
     + [pa.field(REBUILT, pa.bool_())]
 )
 _ALL: Final = tuple(_PACKED_SCHEMA.names)
+#: Rows with their flags: packed, or as an open batch of plain values where they come from Arrow anyhow.
+Chunk: TypeAlias = bytes | pa.RecordBatch
 #: Offsets of Arrow strings have 32 bits; longer columns are gathered with 64.
 _OFFSET_LIMIT: Final = 1 << 31
 #: Columns opened at a time, and slices in which the records are gathered where they are more than a little.
@@ -54,7 +56,13 @@ def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
     return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
 
 
-def opened(chunks: Iterable[bytes], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+def batch_of(table: pa.Table) -> pa.RecordBatch:
+    """A table of `EVENT_SCHEMA` with the flags in column `REBUILT` as one chunk that is open already."""
+    (batch,) = table.select(_ALL).combine_chunks().to_batches(max_chunksize=table.num_rows)
+    return batch
+
+
+def opened(chunks: Iterable[Chunk], names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """The named columns of packed chunks, one after the other, with their values themselves."""
     places = [_ALL.index(name) for name in names]
     batches = [batch for chunk in chunks for batch in _batches(chunk, places)]
@@ -64,7 +72,7 @@ def opened(chunks: Iterable[bytes], names: Sequence[str]) -> dict[str, pa.Chunke
     }
 
 
-def trim(chunk: bytes, selection: Selection) -> bytes | None:
+def trim(chunk: Chunk, selection: Selection) -> Chunk | None:
     """The rows of a packed chunk that belong to the selection, in their order; None when there are none."""
     asked = pa.table(opened([chunk], _ASKED))
     kept = selection.filter(asked.append_column(_INDEX, pa.array(range(asked.num_rows), type=pa.int64())))
@@ -73,10 +81,11 @@ def trim(chunk: bytes, selection: Selection) -> bytes | None:
     if not kept.num_rows:
         return None
     (batch,) = _batches(chunk, range(len(_ALL)))
-    return _sealed(batch.take(kept.column(_INDEX).combine_chunks()))
+    found = batch.take(kept.column(_INDEX).combine_chunks())
+    return _sealed(found) if isinstance(chunk, bytes) else found
 
 
-def gather(chunks: list[bytes], order: pa.Array) -> dict[str, pa.ChunkedArray]:
+def gather(chunks: list[Chunk], order: pa.Array) -> dict[str, pa.ChunkedArray]:
     """All columns of `EVENT_SCHEMA` of the packed chunks, at the given places. A few columns are opened at a time, and
     of the records themselves, which are most of the bytes, no second copy is held.
     """
@@ -92,7 +101,7 @@ def gather(chunks: list[bytes], order: pa.Array) -> dict[str, pa.ChunkedArray]:
     return gathered
 
 
-def gather_raw(chunks: list[bytes], order: pa.Array) -> pa.ChunkedArray:
+def gather_raw(chunks: list[Chunk], order: pa.Array) -> pa.ChunkedArray:
     """The records themselves at the given places, made slice by slice; the chunks are opened again for each."""
     total = sum(opened([chunk], ["raw"])["raw"].nbytes for chunk in chunks)
     slices = max(_SLICES, 2 * total // _OFFSET_LIMIT) if total > _SMALL else 1
@@ -102,7 +111,7 @@ def gather_raw(chunks: list[bytes], order: pa.Array) -> pa.ChunkedArray:
     return pa.chunked_array(parts, type=pa.string())
 
 
-def _slice(chunks: list[bytes], order: pa.Array) -> pa.Array:
+def _slice(chunks: list[Chunk], order: pa.Array) -> pa.Array:
     by_place = pc.sort_indices(order)
     places = order.take(by_place)
     found = []
@@ -133,7 +142,9 @@ def _sealed(batch: pa.RecordBatch) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _batches(chunk: bytes, places: Iterable[int]) -> list[pa.RecordBatch]:
+def _batches(chunk: Chunk, places: Iterable[int]) -> list[pa.RecordBatch]:
+    if not isinstance(chunk, bytes):
+        return [chunk.select([_ALL[place] for place in places])]
     options = pa.ipc.IpcReadOptions(included_fields=list(places), use_threads=False)
     with pa.ipc.open_stream(chunk, options=options) as reader:
         return list(reader)

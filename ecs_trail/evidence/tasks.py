@@ -60,7 +60,14 @@ def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
 
     Raises `UsageError` for a file that is not there, cannot be opened, or holds no saved task state.
     """
-    rows: list[Row] = []
+    texts, problems = read_task_texts(paths)
+    rows, more = task_rows(texts)
+    return rows, [*problems, *more]
+
+
+def read_task_texts(paths: Iterable[Path]) -> tuple[list[TaskText], list[Problem]]:
+    """The saved states in files given as such, as JSON texts. Raises as `read_task_states`."""
+    texts: list[TaskText] = []
     problems: list[Problem] = []
     for path in paths:
         try:
@@ -77,10 +84,9 @@ def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
                 f"'{path}' holds no saved task state.{trouble}",
                 hint="expected is the output of aws ecs describe-tasks, or ECS Task State Change events.",
             )
-        found, more = task_rows(contents.task_texts)
-        rows.extend(found)
-        problems.extend([*contents.problems, *more])
-    return rows, problems
+        texts.extend(contents.task_texts)
+        problems.extend(contents.problems)
+    return texts, problems
 
 
 def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:

@@ -28,6 +28,7 @@ from ecs_trail.times import Window
 
 SOURCES = (
     "some/folder",
+    "store:some/store",
     "s3://trail-bucket/AWSLogs",
     "s3://trail-bucket",
     "api://eu-west-1,us-west-2",

@@ -12,13 +12,15 @@ from ecs_trail.evidence.sources.lake import LakeSource
 from ecs_trail.evidence.sources.logs import parse_logs
 from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
 from ecs_trail.evidence.sources.s3 import parse_location
+from ecs_trail.evidence.sources.store import StoreSource
+from ecs_trail.evidence.store import Store
+from ecs_trail.evidence.store.manifest import holds_store
 
 __all__ = ["open_source"]
 
 #: Sources the command line names that are read by no code yet, with what to do instead.
 _NOT_BUILT_IN: Final = {
     "spark": "export the table as JSON lines and give that file.",
-    "store": "give the folder with the log files themselves.",
 }
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
@@ -44,6 +46,8 @@ def open_source(text: str, *, max_scan: int | None = None) -> Source:
         return LakeSource(cleaned[match.end() :].strip("/"), max_scan=max_scan)
     if match and scheme == "logs":
         return parse_logs(cleaned[match.end() :])
+    if match and scheme == "store":
+        return StoreSource(Store(cleaned[match.end() :]))
     if scheme in _NOT_BUILT_IN:
         raise UsageError(
             f"the source '{text}' ({scheme}) is not built in yet.", hint=_NOT_BUILT_IN[scheme].format(text=cleaned)
@@ -55,4 +59,5 @@ def open_source(text: str, *, max_scan: int | None = None) -> Source:
             f"'{text}' is no source this tool knows.",
             hint="sources are a path, s3://, api://, store:, athena://, lake://, logs:// and spark://.",
         )
-    return FilesSource(Path(cleaned))
+    path = Path(cleaned)
+    return StoreSource(Store(path)) if holds_store(path) else FilesSource(path)

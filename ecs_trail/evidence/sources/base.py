@@ -4,17 +4,17 @@
 files: rows are sorted by time, causal rank and id, and of several copies the one with the smallest source name is kept.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from ecs_trail.errors import UsageError
-from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, TaskText
+from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
 from ecs_trail.evidence.merging import merge
-from ecs_trail.evidence.packing import pack, trim
+from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import read_unit
 from ecs_trail.evidence.tasks import read_task_states, task_rows
@@ -22,7 +22,20 @@ from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
 
-__all__ = ["Charge", "Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "Source", "Span", "probe_of", "scan"]
+__all__ = [
+    "Charge",
+    "Evidence",
+    "Fetched",
+    "Kept",
+    "Problem",
+    "Receipt",
+    "Resumable",
+    "ScanPlan",
+    "Source",
+    "Span",
+    "probe_of",
+    "scan",
+]
 
 Progress = Callable[[int, int], None]
 #: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
@@ -71,6 +84,28 @@ class Source(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a store keeps already of a source: `holds(name, identity)` for its units, `marks` for its queries."""
+
+    holds: Callable[[str, str], bool]
+    marks: Mapping[str, str]
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A source that can leave out what is kept already. It is asked for new evidence by time: nothing that was there
+    before the last complete look is looked for again, but for an overlap.
+    """
+
+    #: True where units have no lasting identity and evidence comes in queries, each with a mark of how far it is.
+    has_queries: bool
+
+    def resume(self, kept: Kept) -> None:
+        """From now on `fetch` leaves out units that are held, and goes on where queries were."""
+        ...
+
+
 @dataclass
 class Evidence:
     """What a scan found: `events` (`EVENT_SCHEMA`, sorted, each event once), saved `task_states`, and the receipt."""
@@ -109,13 +144,13 @@ def scan(
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
     states, problems = read_task_states(task_files)
-    for reading in _readings(sources, selection, workers, progress, receipt):
+    for reading in _readings(sources, selection, workers, progress, gatherer):
         gatherer.take(reading)
     receipt.problems.extend(problems)
     events, duplicates, conflicts = merge(gatherer.finish())
-    receipt.duplicates = duplicates
+    receipt.duplicates += duplicates
     receipt.events_selected = events.num_rows
-    receipt.records_not_selected = receipt.records_read - duplicates - events.num_rows
+    receipt.records_not_selected = receipt.records_read - receipt.duplicates - events.num_rows
     found, found_problems = task_rows(sorted(gatherer.task_texts, key=lambda text: (text.source, text.text)))
     receipt.problems = sorted({*receipt.problems, *conflicts, *found_problems})
     return Evidence(events, _distinct(states, found), receipt)
@@ -146,7 +181,7 @@ class _Gatherer:
         self.receipt = receipt
         self.rows: list[tuple[Any, ...]] = []
         self.flags: list[bool] = []
-        self.chunks: list[bytes] = []
+        self.chunks: list[Chunk] = []
         self.task_texts: list[TaskText] = []
 
     def take(self, reading: Reading) -> None:
@@ -159,7 +194,14 @@ class _Gatherer:
         if len(self.rows) >= _TRIM_AFTER:
             self._trim()
 
-    def finish(self) -> list[bytes]:
+    def take_stored(self, stored: Stored) -> None:
+        """Take what was read before; its chunks may hold too much as well."""
+        self.receipt.merge(stored.receipt)
+        self.task_texts.extend(stored.task_texts)
+        for chunk in stored.chunks:
+            self._hold(chunk)
+
+    def finish(self) -> list[Chunk]:
         """The selected rows of all readings, as packed chunks."""
         self._trim()
         return self.chunks
@@ -169,14 +211,14 @@ class _Gatherer:
             self._hold(pack(self.rows, self.flags))
             self.rows, self.flags = [], []
 
-    def _hold(self, chunk: bytes) -> None:
+    def _hold(self, chunk: Chunk) -> None:
         kept = trim(chunk, self.selection)
         if kept is not None:
             self.chunks.append(kept)
 
 
 def _readings(
-    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, receipt: Receipt
+    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, gatherer: _Gatherer
 ) -> Iterator[Reading]:
     probe = probe_of(selection)
     expected = [0] * len(sources)
@@ -188,11 +230,13 @@ def _readings(
                 for fetched in fetching:
                     expected[index] = fetched.expected or expected[index]
                     if fetched.charge is not None:
-                        receipt.bill.append(fetched.charge)
+                        gatherer.receipt.bill.append(fetched.charge)
+                    elif fetched.stored is not None:
+                        gatherer.take_stored(fetched.stored)
                     elif fetched.problem is None or fetched.problem.is_partial:
                         yield fetched
                     else:  # a remark about the source is no unit of it
-                        receipt.problems.append(fetched.problem)
+                        gatherer.receipt.problems.append(fetched.problem)
             finally:
                 _close(fetching)
 

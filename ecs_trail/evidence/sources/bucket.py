@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ecs_trail.evidence.compression import EXPANSION_LIMIT
@@ -19,10 +19,16 @@ _TRIES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An object found by a listing; `size` in bytes."""
+    """An object found by a listing; `size` in bytes, `etag` as S3 gives it (a new one for every new content)."""
 
     key: str
     size: int
+    etag: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Which content the key stands for; empty when the listing does not say."""
+        return f"{self.size}:{self.etag.strip(chr(34))}" if self.etag else ""
 
 
 class Bucket:
@@ -62,7 +68,7 @@ class Bucket:
 
     def read(self, listed: Listed) -> Fetched:
         """The bytes of an object, or the problem met."""
-        return self.get(listed.key, listed.size)[0]
+        return replace(self.get(listed.key, listed.size)[0], identity=listed.identity)
 
     def get(self, key: str, size: int = 0) -> tuple[Fetched, dict[str, str]]:
         """The bytes of an object, or the problem met (`vanished` where nothing is there), and its user metadata."""
@@ -104,7 +110,7 @@ class Bucket:
             for one in page.get("Contents", ()):
                 if until and one["Key"] >= until:
                     return
-                yield Listed(one["Key"], one["Size"])
+                yield Listed(one["Key"], one["Size"], one.get("ETag", ""))
 
     def _versions(self, prefix: str, after: str, until: str) -> Iterator[Listed | Problem]:
         # No KeyMarker: servers differ on one that is no key, and a skipped key would be a silent gap.
@@ -116,10 +122,11 @@ class Bucket:
                 page = next(pages, None)
             if page is None:
                 break
-            sizes = {one["Key"]: one["Size"] for one in page.get("Versions", ()) if one["IsLatest"]}
+            latest = [one for one in page.get("Versions", ()) if one["IsLatest"]]
+            sizes = {one["Key"]: (one["Size"], one.get("ETag", "")) for one in latest}
             markers = [one["Key"] for one in page.get("DeleteMarkers", ()) if one["IsLatest"]]
             gone.extend(key for key in markers if key > after and (not until or key < until))
-            yield from (Listed(key, size) for key, size in sizes.items() if key > after and (not until or key < until))
+            yield from (Listed(key, *of) for key, of in sizes.items() if key > after and (not until or key < until))
             if until and any(key >= until for key in (*sizes, *markers)):
                 break
         if gone:

@@ -43,6 +43,11 @@ class Checkpoint:
         """Read what `to_json` wrote."""
         return cls({key: _progress_of(one) for key, one in json.loads(text).items()})
 
+    @classmethod
+    def from_marks(cls, marks: Mapping[str, str]) -> "Checkpoint":
+        """The checkpoint made of the latest mark of each query (`to_json` of one query)."""
+        return cls({key: one for text in marks.values() for key, one in cls.from_json(text).taken.items()})
+
 
 class Estimate:
     """Pages in all, as far as can be said: a query is as far as its oldest event lies in its window."""

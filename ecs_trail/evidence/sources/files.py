@@ -1,8 +1,10 @@
 """A folder or file on this machine."""
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ecs_trail.errors import UsageError
@@ -44,7 +46,7 @@ class FilesSource:
             )
         found = list(_walk(self.path, frozenset()))
         for fetched in found:
-            yield Fetched(fetched.source, path=fetched.path, problem=fetched.problem, expected=len(found))
+            yield replace(fetched, expected=len(found))
 
 
 def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
@@ -61,7 +63,7 @@ def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
         yield _problem(name, "unreadable_file", f"the path cannot be looked at: {error.strerror or error}.")
         return
     if stat.S_ISREG(status.st_mode):
-        yield Fetched(name, path=path)
+        yield Fetched(name, path=path, identity=_identity(path, status))
     elif stat.S_ISDIR(status.st_mode):
         identity = (status.st_dev, status.st_ino)
         if identity not in above:  # a link back to a folder we are in adds nothing
@@ -81,6 +83,12 @@ def _walk_folder(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetc
         return
     for name in names:
         yield from _walk(path / name, above)
+
+
+def _identity(path: Path, status: os.stat_result) -> str:
+    """Which content a name stands for. The whole path counts: one relative name may lie in many folders."""
+    where = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]  # noqa: PTH100 - links stay as named
+    return f"{status.st_size}:{status.st_mtime_ns}:{where}"
 
 
 def _problem(source: str, kind: str, detail: str) -> Fetched:

@@ -26,7 +26,7 @@ from ecs_trail.evidence.sources.aws import (
     error_code,
     make_client,
 )
-from ecs_trail.evidence.sources.base import Fetched, ScanPlan
+from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.checkpoints import HISTORY, Checkpoint, Estimate, Progress
 from ecs_trail.evidence.sources.pacing import LOOKUP_RATE, Pacer, shared_pacer
 from ecs_trail.selection import Selection
@@ -54,6 +54,8 @@ class LookupPlan(ScanPlan):
 class LookupSource:
     """`api://REGION[,REGION…]`: the event history of the account of the current credentials."""
 
+    has_queries = True
+
     def __init__(
         self,
         regions: tuple[str, ...],
@@ -75,6 +77,10 @@ class LookupSource:
         self._client = client or _cloudtrail
         self._pacer = pacer
         self._now = now
+
+    def resume(self, kept: Kept) -> None:
+        """Go on at the page after the last one kept of each query."""
+        self.checkpoint = Checkpoint.from_marks(kept.marks)
 
     @property
     def name(self) -> str:
@@ -138,7 +144,7 @@ class LookupSource:
                 if len(denied) == len(work.regions):
                     raise denied[0][1]
                 continue
-            yield page.fetched
+            yield replace(page.fetched, mark=Checkpoint({page.key: page.progress}).to_json())
             self.checkpoint.taken[page.key] = page.progress
         for region, error in denied:
             where = f"api://{region}"

@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
 from typing import Any, Final, TypeVar
@@ -19,7 +19,7 @@ from ecs_trail.evidence.compression import EXPANSION_LIMIT
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.sources import layout
 from ecs_trail.evidence.sources.aws import DeniedError, make_client
-from ecs_trail.evidence.sources.base import Fetched, ScanPlan
+from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
 from ecs_trail.selection import Selection
@@ -44,6 +44,8 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/
 class S3Source:
     """`s3://BUCKET/PREFIX`: a trail's bucket in any layout, or any files below a prefix."""
 
+    has_queries = False
+
     def __init__(
         self,
         bucket: str,
@@ -61,6 +63,11 @@ class S3Source:
         self.requester_pays = requester_pays
         self._client = client or (lambda: make_client("s3", connections=readers + _LISTERS))
         self._readers = readers
+        self._kept = Kept(lambda _name, _identity: False, {})
+
+    def resume(self, kept: Kept) -> None:
+        """Leave out objects that are held with the same size and ETag."""
+        self._kept = kept
 
     @property
     def name(self) -> str:
@@ -113,18 +120,22 @@ class S3Source:
             yield Fetched(remark.source, problem=remark)
         tally = _Tally()
         listing = _plain(bucket, self.prefix, selection.window) if places is None else survey.listings(places)
-        found = tally.seen(listing)
+        found = (one for one in tally.seen(listing) if not self._holds(bucket, one, tally))
         for fetched in _ahead(readers, bucket.read, found):
             tally.count(fetched)
-            yield Fetched(
-                fetched.source, data=fetched.data, problem=fetched.problem, expected=max(tally.expected, tally.done)
-            )
+            yield replace(fetched, expected=max(tally.expected, tally.done))
         for remark in bucket.remarks:
             yield Fetched(remark.source, problem=remark)
         if tally.outside:
             words = f"{tally.outside:,} objects are dated outside the window by their keys; they were not read."
             yield Fetched(self.name, problem=Problem(self.name, "not_read", words))
         tally.conclude(self.name, is_plain=places is None)
+
+    def _holds(self, bucket: Bucket, one: Listed | Problem, tally: "_Tally") -> bool:
+        if isinstance(one, Problem) or not one.identity or not self._kept.holds(bucket.name_of(one.key), one.identity):
+            return False
+        tally.done += 1
+        return True
 
 
 def parse_location(text: str) -> S3Source:

@@ -1,0 +1,139 @@
+"""Many parts made few: each event once, in parts that follow each other in time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ecs_trail.evidence.ledger import Spans, merge_spans
+from ecs_trail.evidence.merging import merge_flagged
+from ecs_trail.evidence.store.batches import TOOL, document_part, event_part, unit_part
+from ecs_trail.evidence.store.documents import read_documents
+from ecs_trail.evidence.store.manifest import Line, Manifest
+from ecs_trail.evidence.store.parts import chunks, columns
+from ecs_trail.evidence.store.plain import spans_from_plain, spans_to_plain, time_to_plain
+from ecs_trail.evidence.store.units import live, read_units
+from ecs_trail.selection import everything
+from ecs_trail.times import EVER, Window
+
+#: Rows of a part, about; bounds the memory of compacting.
+PART_ROWS: Final = 32_768
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What compacting did: parts before and after, and how many copies of events were dropped."""
+
+    parts_before: int
+    parts_after: int
+    duplicates: int
+
+
+def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
+    """Write the new parts; gives the lines of the new manifest, none when there is nothing to do. Raises `OSError`."""
+    before = list(manifest.parts())
+    batches = [line for line in manifest.kind("batch") if line["parts"]]
+    if len(batches) <= 1:
+        return [], Compacted(len(before), len(before), 0)
+    number = manifest.next_number
+    parts, dropped = _event_parts(folder, manifest, number, rows)
+    units = read_units(folder, manifest)
+    kept = live(units, manifest)
+    if kept.num_rows:
+        parts.append(unit_part(folder, number, kept))
+    documents = read_documents(folder, manifest)
+    if documents:
+        parts.append(document_part(folder, number, documents))
+    superseded = _total(units) - _total(kept)
+    merged = {**_merged(batches, dropped, superseded), "number": number, "parts": parts}
+    header = {**manifest.lines[0], "generation": manifest.lines[0]["generation"] + 1}
+    lines = [header, *manifest.kind("selection"), merged, *_runs(manifest), *_unfinished(manifest)]
+    return lines, Compacted(len(before), len(parts), dropped)
+
+
+def _event_parts(folder: Path, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
+    paths = [folder / part["name"] for part in manifest.parts("events")]
+    made: list[Line] = []
+    dropped = 0
+    for window in _slices(paths, rows):
+        selection = everything().during(window)
+        found = [selection_chunk for path in paths for selection_chunk in chunks(path, selection)]
+        table, copies = merge_flagged(found)
+        dropped += copies
+        if table.num_rows:
+            made.append(event_part(folder, number, table))
+    return made, dropped
+
+
+def _slices(paths: list[Path], rows: int) -> Iterator[Window]:
+    """Windows of about so many rows each, at whole seconds, so that copies of an event stay together."""
+    read = [table.column("event_time") for path in paths for table in columns(path, ["event_time"], EVER)]
+    if not read:
+        return
+    times = pa.chunked_array([chunk for column in read for chunk in column.chunks])
+    ordered = times.take(pc.sort_indices(times))
+    bounds: list[datetime] = []
+    for place in range(rows, len(ordered), rows):
+        bound = ordered[place].as_py().astimezone(UTC).replace(microsecond=0)
+        if not bounds or bound > bounds[-1]:
+            bounds.append(bound)
+    first = ordered[0].as_py().astimezone(UTC).replace(microsecond=0)
+    last = ordered[len(ordered) - 1].as_py().astimezone(UTC) + timedelta(seconds=1)
+    edges = [first, *(bound for bound in bounds if bound > first), last]
+    yield from (Window(start, end) for start, end in pairwise(edges))
+
+
+def _merged(batches: list[Line], dropped: int, superseded: int) -> Line:
+    spans: Spans = {}
+    for line in batches:
+        merge_spans(spans, spans_from_plain(line["spans"]))
+    stamps = [line["newest_stamp"] for line in batches if line["newest_stamp"]]
+    return {
+        "kind": "batch",
+        "at": time_to_plain(datetime.now(UTC)),
+        "tool": TOOL,
+        "source": "",
+        "plan": "compacted",
+        "window": [None, None],
+        "run": None,
+        "marks": {},
+        "receipt": _sums(batches, dropped),
+        "spans": spans_to_plain(spans),
+        "newest_stamp": max(stamps, key=datetime.fromisoformat, default=None),
+        "records_superseded": superseded + sum(line["records_superseded"] for line in batches),
+    }
+
+
+def _sums(batches: list[Line], dropped: int) -> dict[str, Any]:
+    receipts = [line["receipt"] for line in batches]
+    names = ("files_seen", "files_read", "files_failed", "records_read", "records_rejected", "events", "duplicates")
+    sums = {name: sum(one[name] for one in receipts) for name in names}
+    left_out: dict[str, int] = {}
+    for one in receipts:
+        for kind, count in one["left_out"].items():
+            left_out[kind] = left_out.get(kind, 0) + count
+    problems = sorted({tuple(problem) for one in receipts for problem in one["problems"]})
+    sums |= {"duplicates": sums["duplicates"] + dropped, "events": sums["events"] - dropped}
+    return {**sums, "left_out": dict(sorted(left_out.items())), "problems": [list(one) for one in problems]}
+
+
+def _runs(manifest: Manifest) -> list[Line]:
+    """All ends of runs: they say up to where each source was asked, and under which selection."""
+    return list(manifest.kind("run"))
+
+
+def _unfinished(manifest: Manifest) -> list[Line]:
+    """The last line of every run that has not ended, without its parts: its marks say where to go on."""
+    over = {line["id"] for line in manifest.kind("run")}
+    last = {line["run"]["id"]: line for line in manifest.kind("batch") if line["run"]}
+    nothing: Line = {"receipt": _sums([], 0), "spans": [], "newest_stamp": None, "records_superseded": 0, "parts": []}
+    return [{**line, **nothing} for name, line in last.items() if name not in over]
+
+
+def _total(units: pa.Table) -> int:
+    return pc.sum(units.column("records_read")).as_py() or 0

@@ -1,0 +1,60 @@
+"""Saved states kept beside the events: JSON evidence that is no CloudTrail record, with its date."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ecs_trail.evidence.ledger import TaskText
+from ecs_trail.evidence.store.manifest import Manifest
+from ecs_trail.evidence.store.plain import time_to_plain
+from ecs_trail.evidence.tasks import task_rows
+
+TASK_STATE: Final = "task_state"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Document:
+    """One saved state: its kind, where it was found, the moment it shows (ISO 8601, UTC; None when it does not say),
+    and its JSON text as received.
+    """
+
+    kind: str
+    source: str
+    text: str
+    captured_at: str | None = None
+
+    @classmethod
+    def of_task(cls, found: TaskText) -> "Document":
+        """A saved ECS task state."""
+        rows, _ = task_rows([found])
+        moments = [row["seen_at"] for row in rows if row["seen_at"] is not None]
+        text = found.text.decode("utf-8", "surrogateescape")
+        return cls(TASK_STATE, found.source, text, time_to_plain(max(moments, default=None)))
+
+
+def write_documents(path: Path, documents: Iterable[Document]) -> None:
+    """Write documents as JSON lines. Raises `OSError`."""
+    lines = (
+        json.dumps({"kind": one.kind, "source": one.source, "captured_at": one.captured_at, "text": one.text})
+        for one in documents
+    )
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+
+
+def read_documents(folder: Path, manifest: Manifest) -> list[Document]:
+    """All documents of a store, each once, sorted. Raises `OSError`, and `ValueError` for a file that was altered."""
+    found: set[Document] = set()
+    for part in manifest.parts("documents"):
+        for line in (folder / part["name"]).read_text(encoding="ascii").splitlines():
+            one = json.loads(line)
+            found.add(Document(one["kind"], one["source"], one["text"], one["captured_at"]))
+    return sorted(found, key=lambda one: (one.kind, one.source, one.text))
+
+
+def task_texts(documents: Iterable[Document]) -> list[TaskText]:
+    """The saved task states among documents, as a scan takes them."""
+    return [
+        TaskText(one.text.encode("utf-8", "surrogateescape"), one.source) for one in documents if one.kind == TASK_STATE
+    ]
