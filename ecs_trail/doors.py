@@ -21,7 +21,7 @@ from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.queries import parse_size
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.frames import to_frame
-from ecs_trail.selection import Selection, bounded, default_selection
+from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
 
@@ -70,7 +70,9 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     region: str | None = None,
     cluster: str | None = None,
     tasks: Sequence[SourceLike] = (),
+    volumes: Sequence[SourceLike] = (),
     role_state: Sequence[SourceLike] = (),
+    checkpoint: SourceLike | None = None,
     as_of: str | datetime | None = None,
     stuck_after: str | timedelta = STUCK_AFTER,
     verify: bool = False,
@@ -83,29 +85,35 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
     `source` is a folder or file of CloudTrail records, or a list of them; the same event from two counts once. Times
     are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
-    `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
-    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp. `verify`
-    checks folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are
-    saved `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake
-    that reads more.
+    `DescribeTasks` output or `ECS Task State Change` events, `volumes` files with saved `DescribeVolumes` output,
+    `role_state` files with a role's saved IAM state; all three are also found inside a source folder. `checkpoint` is a
+    file that keeps how far `api://` sources were read, for a later run of the same question. `as_of` is the moment to
+    judge at; by default the newest selected event, saved task or volume state, or log-file stamp. `verify` checks
+    folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
+    `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake that
+    reads more.
     """
     window = _window(since, until)
+    selection = focused(bounded(default_selection(), window), account=account, region=region)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
-        _sources(source, max_scan),
-        bounded(default_selection(), window),
+        _sources(source, max_scan, None if checkpoint is None else Path(checkpoint)),
+        selection,
         workers=workers,
         progress=progress,
         task_files=[Path(one) for one in tasks],
+        volume_files=[Path(one) for one in volumes],
     )
-    snapshots = [_snapshot(read_role_state(Path(one))) for one in role_state]
+    given = [read_role_state(Path(one)) for one in role_state]
+    judged_at = _moment(as_of)
+    snapshots = _snapshots(given, evidence.role_states, judged_at or window.end)
     return Case(
         evidence,
         window=window,
         focus=Focus(role, account, region, cluster),
         snapshots=snapshots,
-        as_of=_moment(as_of),
+        as_of=judged_at,
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
         integrity=integrity,
     )
@@ -127,12 +135,19 @@ def _integrity(
     )
 
 
-def _sources(source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None) -> list[Source]:
+def _sources(
+    source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None, checkpoint: Path | None = None
+) -> list[Source]:
     listed = [source] if isinstance(source, (str, Path)) else list(source)
     if not listed:
         raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
     limit = parse_size(max_scan) if isinstance(max_scan, str) else max_scan
-    return [open_source(str(one), max_scan=limit) for one in listed]
+    opened = [open_source(str(one), max_scan=limit, checkpoint=checkpoint) for one in listed]
+    if checkpoint is not None and sum(one.name.startswith("api://") for one in opened) != 1:
+        raise UsageError(
+            "a checkpoint belongs to exactly one api:// source.", hint="api://REGION,REGION reads several Regions."
+        )
+    return opened
 
 
 def _window(since: str | datetime | None, until: str | datetime | None) -> Window:
@@ -141,6 +156,18 @@ def _window(since: str | datetime | None, until: str | datetime | None) -> Windo
 
 def _moment(given: str | datetime | None) -> datetime | None:
     return None if given is None else aware_time(given, now=datetime.now(UTC))
+
+
+def _snapshots(given: Sequence[RoleSnapshot], found: Sequence[RoleSnapshot], until: datetime | None) -> list[Snapshot]:
+    """Role states as the analysis takes them, the newest of each role last; a given one counts before a found one.
+
+    What merely lies in a folder counts only up to the moment judged at; what was given, the user stands for.
+    """
+    named = {role_key(one.role_arn) for one in given}
+    usable = [one for one in found if role_key(one.role_arn) not in named]
+    usable = [one for one in usable if until is None or one.captured_at <= until]
+    newest = {role_key(one.role_arn): one for one in sorted(usable, key=lambda one: one.captured_at)}
+    return [_snapshot(one) for one in (*newest.values(), *sorted(given, key=lambda one: one.captured_at))]
 
 
 def _snapshot(saved: RoleSnapshot) -> Snapshot:
@@ -158,4 +185,5 @@ def _snapshot(saved: RoleSnapshot) -> Snapshot:
         role_id=saved.role_id,
         documents=saved.policy_documents,
         role_arn=saved.role_arn,
+        complete=saved.complete,
     )

@@ -119,16 +119,16 @@ def plan(question: Question, output: Output) -> None:
 
     from ecs_trail.evidence.sources import open_source
     from ecs_trail.evidence.sources.queries import parse_size
-    from ecs_trail.selection import bounded, default_selection
+    from ecs_trail.selection import bounded, default_selection, focused
     from ecs_trail.times import Window, aware_time
 
     now = datetime.now(UTC)
     given = (question.arguments[name] for name in ("since", "until"))
     window = Window(*(None if text is None else aware_time(text, now=now) for text in given))
+    place = {name: question.arguments[name] for name in ("account", "region")}
+    selection = focused(bounded(default_selection(), window), **place)
     limit = parse_size(question.arguments["max_scan"]) if question.arguments["max_scan"] else None
-    made = [
-        open_source(source, max_scan=limit).plan(bounded(default_selection(), window)) for source in question.sources
-    ]
+    made = [open_source(source, max_scan=limit).plan(selection) for source in question.sources]
     if output.kind == "text":
         shown = "\n".join(clean(line) for one in made for line in str(one).split("\n"))
     else:
