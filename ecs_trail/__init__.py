@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ecs_trail.case import Case as Case
     from ecs_trail.doors import investigate as investigate
     from ecs_trail.doors import read as read
+    from ecs_trail.doors import snapshot as snapshot
     from ecs_trail.errors import AccessError as AccessError
     from ecs_trail.errors import EcsTrailError as EcsTrailError
     from ecs_trail.errors import IntegrityError as IntegrityError
@@ -47,6 +48,7 @@ _HOMES = {
     "investigate": "ecs_trail.doors",
     "read": "ecs_trail.doors",
     "session": "ecs_trail.selection",
+    "snapshot": "ecs_trail.doors",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "investigate",
     "read",
     "session",
+    "snapshot",
 ]
 
 

@@ -15,6 +15,7 @@ from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
+from ecs_trail.evidence.snapshots.taking import Taken, take_snapshot
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Source, scan
 from ecs_trail.evidence.sources.files import FilesSource
@@ -133,6 +134,24 @@ def _integrity(
             if isinstance(made, (FilesSource, S3Source))
         ]
     )
+
+
+def snapshot(
+    output: SourceLike,
+    regions: str | Sequence[str],
+    *,
+    clusters: Sequence[str] = (),
+    roles: Sequence[str] = (),
+) -> Taken:
+    """Save the state of ECS tasks and services, ECS-managed EBS volumes and infrastructure roles now; reads only.
+
+    Dated JSON files go into the folder `output`; they are what `tasks`, `volumes` and `role_state` of `investigate`
+    take, and such a folder can be a source. `clusters` narrow tasks and services; `roles` are saved beside the roles
+    that tasks and services name. What AWS refuses is in `problems`, with the missing action. Raises `AccessError` when
+    nothing at all could be read.
+    """
+    listed = [regions] if isinstance(regions, str) else list(regions)
+    return take_snapshot(Path(output), listed, clusters=clusters, roles=roles)
 
 
 def _sources(

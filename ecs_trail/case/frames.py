@@ -4,7 +4,7 @@ The only place where evidence and analysis meet.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
 from ecs_trail.analysis.conduct.trails import LOGGING_GAPS, logging_gaps
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
+from ecs_trail.analysis.leaks.inventory import leaks, narrowed, with_absences, with_leaks
 from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_causes, outside_changes
 from ecs_trail.analysis.purposes.blocks import blocked_work
@@ -37,9 +38,10 @@ from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.integrity.verdict import Integrity
+from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
 from ecs_trail.evidence.sources.base import Evidence, Receipt
-from ecs_trail.evidence.tasks import TASK_STATES
-from ecs_trail.frames import rows, to_frame
+from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
+from ecs_trail.frames import Row, rows, to_frame
 from ecs_trail.times import Window
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
@@ -94,12 +96,21 @@ class CaseFrames:
     @cached_property
     def task_states(self) -> pd.DataFrame:
         """Saved task states, none later than `as_of` or the window's end where these were given."""
+        return TASK_STATES.frame(self._seen_by_then(self.evidence.task_states))
+
+    @cached_property
+    def missing_tasks(self) -> pd.DataFrame:
+        """Tasks that ECS was asked for and no longer knew."""
+        return MISSING_TASKS.frame(self._seen_by_then(self.evidence.missing_tasks))
+
+    @cached_property
+    def volume_states(self) -> pd.DataFrame:
+        """Saved volume states."""
+        return VOLUME_STATES.frame(self._seen_by_then(self.evidence.volume_states))
+
+    def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
         until = self._as_of or self.window.end
-        return TASK_STATES.frame(
-            state
-            for state in self.evidence.task_states
-            if until is None or state["seen_at"] is None or state["seen_at"] <= until
-        )
+        return [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -241,15 +252,26 @@ class CaseFrames:
 
     @cached_property
     def _volumes(self) -> pd.DataFrame:
-        return volumes(self.volume_calls, self.task_states)
+        return VOLUMES.frame(with_absences(volumes(self.volume_calls, self.task_states), self.volume_states))
+
+    @cached_property
+    def _judged_volumes(self) -> pd.DataFrame:
+        found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
+        shown = set(self.task_lives["task_arn"].to_list())
+        is_whole = self.focus == Focus()
+        return VOLUMES.frame(one for one in found if is_whole or one["task_arn"] in shown)
 
     @cached_property
     def volumes(self) -> pd.DataFrame:
         """Lifecycles of ECS-managed volumes, with their final state."""
-        found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
-        shown = set(self.task_lives["task_arn"].to_list())
-        narrowed = self.focus != Focus()
-        return VOLUMES.frame(one for one in found if not narrowed or one["task_arn"] in shown)
+        return VOLUMES.frame(with_leaks(self._judged_volumes, self.leaks))
+
+    @cached_property
+    def leaks(self) -> pd.DataFrame:
+        """Volumes left behind by tasks that are gone: age, size, rough monthly cost, and how that is known."""
+        names = ("tasks", "task_states", "missing_tasks", "volume_states")
+        frames = {name: getattr(self, name) for name in names} | {"volumes": self._judged_volumes}
+        return narrowed(leaks(frames, self.as_of), **vars(self.focus))
 
     @cached_property
     def tls(self) -> pd.DataFrame:
@@ -323,7 +345,7 @@ class CaseFrames:
 
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
-        more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
+        more = ("leaks", "pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
         conduct = ("actors", "impersonations", "secret_reads", "logging_gaps", "integrity_failures")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
@@ -342,7 +364,8 @@ class CaseFrames:
         return None if times.empty else times.max().to_pydatetime()
 
     def _newest_state(self) -> datetime | None:
-        return max((row["seen_at"] for row in rows(self.task_states) if row["seen_at"]), default=None)
+        saved = (self.task_states, self.missing_tasks, self.volume_states)
+        return max((row["seen_at"] for frame in saved for row in rows(frame) if row["seen_at"]), default=None)
 
     def _named_role(self, events: pd.DataFrame) -> str | None:
         """The role the user named, as an ARN; a bare name is looked for among the accounts of the evidence later."""

@@ -13,6 +13,7 @@ from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.role import role
+from ecs_trail.cli.snapshot import snapshot
 from ecs_trail.cli.verify import verify
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
@@ -63,7 +64,10 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, report, practice, permissions, guard, role, verify):
+_COMMANDS: Final = (
+    *(investigate, plan, events, timeline, report, snapshot, practice, permissions, guard, role, verify),
+)
+for _command in _COMMANDS:
     root.add_command(_command)
 
 
