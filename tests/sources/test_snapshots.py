@@ -18,6 +18,7 @@ import ecs_trail as et
 from ecs_trail.cli.main import run
 from ecs_trail.cli.permissions import policy
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.snapshots.asking import Asker
 from ecs_trail.evidence.snapshots.role_states import read_role_state
 from ecs_trail.evidence.snapshots.taking import take_snapshot
 from ecs_trail.evidence.sources.aws import make_client
@@ -104,9 +105,7 @@ def with_role(aws: Aws) -> None:
     """A role with a customer policy of two versions, an inline policy and a boundary."""
     iam = aws.iam
     mine = iam.create_policy(PolicyName="volumes", PolicyDocument=json.dumps({**GRANT, "Id": "first"}))["Policy"]["Arn"]
-    iam.create_policy_version(
-        PolicyArn=mine, PolicyDocument=json.dumps({**GRANT, "Id": "second"}), SetAsDefault=True
-    )
+    iam.create_policy_version(PolicyArn=mine, PolicyDocument=json.dumps({**GRANT, "Id": "second"}), SetAsDefault=True)
     edge = iam.create_policy(PolicyName="edge", PolicyDocument=json.dumps(GRANT))["Policy"]["Arn"]
     iam.create_role(
         RoleName="ecsInfrastructureRole", AssumeRolePolicyDocument=json.dumps(TRUST), PermissionsBoundary=edge
@@ -149,8 +148,6 @@ def test_every_task_in_every_state_whatever_the_pages(aws, cluster, tmp_path):
 
 def test_a_page_that_is_not_followed_is_seen(aws, cluster, tmp_path, monkeypatch):
     """The fault that the test above must catch."""
-    from ecs_trail.evidence.snapshots.asking import Asker
-
     cluster.tasks = [task(number) for number in range(9)]
     cluster.page = 4
     whole = Asker.list_all
