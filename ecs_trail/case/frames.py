@@ -233,7 +233,7 @@ class CaseFrames:
                 lives = lives[(lives[column] == wanted).fillna(value=False)]
         if self.focus.role is not None:
             keys = set(self.history.arns)
-            lives = lives[[role_key(arn) in keys for arn in lives["role_arn"].to_list()]]
+            lives = lives.loc[[role_key(arn) in keys for arn in lives["role_arn"].to_list()]]
         return lives
 
     @cached_property
@@ -281,7 +281,7 @@ class CaseFrames:
         )
         if self.focus.role is None:
             return found
-        return found[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
+        return found.loc[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
 
     @cached_property
     def tls_steps(self) -> pd.DataFrame:
@@ -385,4 +385,4 @@ class CaseFrames:
         if not any(mine):
             known = ", ".join(sorted({row["role_arn"] for row in listed})) or "none"
             raise UsageError(f"no role '{name}' in the evidence.", hint=f"infrastructure roles in it: {known}.")
-        return uses[mine]
+        return uses.loc[mine]

@@ -126,7 +126,7 @@ def narrowed(
     if role is not None:
         key = role_key(role)
         arns = found["role_arn"].to_list()
-        found = found[[role_key(arn) == key if key else last_part(arn) == role for arn in arns]]
+        found = found.loc[[role_key(arn) == key if key else last_part(arn) == role for arn in arns]]
     return found
 
 
