@@ -38,6 +38,7 @@ from ecs_trail.arns import last_part, role_key
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.integrity.verdict import Integrity
+from ecs_trail.evidence.snapshots.service_states import SERVICE_STATES
 from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
 from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
@@ -108,6 +109,11 @@ class CaseFrames:
         """Saved volume states."""
         return VOLUME_STATES.frame(self._seen_by_then(self.evidence.volume_states))
 
+    @cached_property
+    def service_states(self) -> pd.DataFrame:
+        """Saved configurations of services."""
+        return SERVICE_STATES.frame(self._seen_by_then(self.evidence.service_states))
+
     def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
         until = self._as_of or self.window.end
         return [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
@@ -156,7 +162,7 @@ class CaseFrames:
             events = events[mine.fillna(value=False)]
         calls = volume_calls(events, self.task_states)
         named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self.snapshots)) if arn]
-        uses = role_uses(events, calls, self.task_states, named)
+        uses = role_uses(events, calls, self.task_states, named, service_states=self.service_states)
         uses = self._focused(uses)
         policies = [arn for one in self.snapshots for arn in (*one.attached, one.boundary) if arn]
         return {

@@ -192,6 +192,16 @@ def test_a_role_that_could_not_be_read_in_full_lacks_nothing_for_certain(aws, cl
     assert whole.allowed("ec2:DeleteVolume", at=NOW).verdict.value == "allowed"
 
 
+def test_the_roles_of_saved_services_are_known(aws, cluster, tmp_path):
+    cluster.services = [service(1)]
+    take(tmp_path, aws)
+    uses = et.investigate(tmp_path).role_uses
+    assert {(row["role_arn"], row["purpose"], row["cluster"]) for row in uses.to_dict("records")} == {
+        (ROLE, "volumes", "prod"),
+        (f"{ROLE}Tls", "tls", "prod"),
+    }
+
+
 def test_volumes_whose_task_is_gone_are_leaks(aws, cluster, tmp_path):
     cluster.tasks = [task(1), task(2, "STOPPED", "STOPPED")]
     made = {number: aws.volume(number) for number in (1, 2, 3)}

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from ecs_trail.arns import role_key
 from ecs_trail.errors import UsageError
-from ecs_trail.evidence.ledger import ROLE_STATE, TASK_STATE, VOLUME_STATE, Problem, TaskText
+from ecs_trail.evidence.ledger import ROLE_STATE, SERVICE_STATE, TASK_STATE, VOLUME_STATE, Problem, TaskText
 from ecs_trail.evidence.snapshots.role_states import RoleSnapshot, role_state_of
+from ecs_trail.evidence.snapshots.service_states import service_rows
 from ecs_trail.evidence.snapshots.volume_states import volume_rows
 from ecs_trail.evidence.tasks import missing_rows, task_rows
 from ecs_trail.frames import Row
@@ -15,11 +16,14 @@ from ecs_trail.frames import Row
 
 @dataclass(slots=True)
 class States:
-    """What was saved: rows of `TASK_STATES`, `MISSING_TASKS` and `VOLUME_STATES`, roles, and what was unreadable."""
+    """What was saved: rows of `TASK_STATES`, `MISSING_TASKS`, `VOLUME_STATES` and `SERVICE_STATES`, roles, and what was
+    unreadable.
+    """
 
     tasks: list[Row] = field(default_factory=list)
     missing: list[Row] = field(default_factory=list)
     volumes: list[Row] = field(default_factory=list)
+    services: list[Row] = field(default_factory=list)
     roles: list[RoleSnapshot] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -30,13 +34,15 @@ def states_of(given: Iterable[TaskText], found: Iterable[TaskText]) -> States:
     tasks = [text for text in listed if text.kind == TASK_STATE]
     task_states, problems = task_rows(tasks)
     volumes, more = volume_rows([text for text in listed if text.kind == VOLUME_STATE])
+    services, still = service_rows([text for text in listed if text.kind == SERVICE_STATE])
     roles, most = _roles([text for text in listed if text.kind == ROLE_STATE])
     return States(
         sorted(_once(task_states), key=_task_order),
         _once(missing_rows(tasks)),
         sorted(_once(volumes), key=lambda row: (str(row["volume_id"]), str(row["seen_at"]), str(row["region"]))),
+        sorted(_once(services), key=lambda row: (row["service_arn"], row["settings"], str(row["seen_at"]))),
         roles,
-        [*problems, *more, *most],
+        [*problems, *more, *still, *most],
     )
 
 

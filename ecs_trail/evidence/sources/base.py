@@ -78,7 +78,7 @@ class Source(Protocol):
 class Evidence:
     """What a scan found: `events` (`EVENT_SCHEMA`, sorted, each event once), saved `task_states`, and the receipt.
 
-    Beside them what else was saved and lay in a source: `missing_tasks`, `volume_states`, `role_states`.
+    Beside them what else was saved: `missing_tasks`, `volume_states`, `service_states`, `role_states`.
     """
 
     events: pa.Table
@@ -86,6 +86,7 @@ class Evidence:
     receipt: Receipt = field(default_factory=Receipt)
     missing_tasks: list[Row] = field(default_factory=list)
     volume_states: list[Row] = field(default_factory=list)
+    service_states: list[Row] = field(default_factory=list)
     role_states: list[RoleSnapshot] = field(default_factory=list)
 
     def raw(self, event_id: str) -> str:
@@ -129,7 +130,7 @@ def scan(
     states: States = states_of([text for texts, _ in given for text in texts], gatherer.task_texts)
     troubles = [problem for _, problems in given for problem in problems]
     receipt.problems = sorted({*receipt.problems, *troubles, *conflicts, *states.problems})
-    return Evidence(events, states.tasks, receipt, states.missing, states.volumes, states.roles)
+    return Evidence(events, states.tasks, receipt, states.missing, states.volumes, states.services, states.roles)
 
 
 def probe_of(selection: Selection) -> Probe:

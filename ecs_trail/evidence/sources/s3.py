@@ -86,7 +86,10 @@ class S3Source:
                 f"files delivered up to {layout.PAD_DAYS} day after the window, as they come late, and the hour before",
                 "us-east-1 for IAM and Organizations, whatever Regions are asked for",
             ),
-            trimmed=("sessions, names, errors and exact times: a file must be read to know what it holds",),
+            trimmed=(
+                "sessions, names, errors and exact times: a file must be read to know what it holds",
+                "files delivered later still (a bucket that refused them for a while) need a later --until",
+            ),
             bill=_bill(selection, spot.account),
         )
 
