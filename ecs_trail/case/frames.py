@@ -258,7 +258,8 @@ class CaseFrames:
 
     @cached_property
     def _volumes(self) -> pd.DataFrame:
-        return VOLUMES.frame(with_absences(volumes(self.volume_calls, self.task_states), self.volume_states))
+        found = volumes(self.volume_calls, self.task_states)
+        return found if self.volume_states.empty else VOLUMES.frame(with_absences(found, self.volume_states))
 
     @cached_property
     def _judged_volumes(self) -> pd.DataFrame:
@@ -270,6 +271,8 @@ class CaseFrames:
     @cached_property
     def volumes(self) -> pd.DataFrame:
         """Lifecycles of ECS-managed volumes, with their final state."""
+        if self.leaks.empty:
+            return self._judged_volumes
         return VOLUMES.frame(with_leaks(self._judged_volumes, self.leaks))
 
     @cached_property

@@ -257,6 +257,8 @@ def test_saved_volumes_given_by_option_and_found_in_a_folder_are_the_same(aws, c
     by_option = json.loads(capsys.readouterr().out)
     assert run(["investigate", str(tmp_path / "states"), "--format", "json"]) == 0
     in_folder = json.loads(capsys.readouterr().out)
+    assert run(["timeline", "leaks", str(tmp_path / "states"), "--format", "csv"]) == 0
+    assert capsys.readouterr().out.startswith("volume_id,account,region,task_arn")
     by_option.pop("evidence"), in_folder.pop("evidence")
     assert by_option == in_folder
     assert by_option["leaks"]
