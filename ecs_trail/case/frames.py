@@ -259,7 +259,11 @@ class CaseFrames:
     @cached_property
     def _volumes(self) -> pd.DataFrame:
         found = volumes(self.volume_calls, self.task_states)
-        return found if self.volume_states.empty else VOLUMES.frame(with_absences(found, self.volume_states))
+        return (
+            found
+            if self.volume_states.empty
+            else VOLUMES.frame(with_absences(found, self.volume_states, self.volume_calls))
+        )
 
     @cached_property
     def _judged_volumes(self) -> pd.DataFrame:

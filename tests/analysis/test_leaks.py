@@ -8,7 +8,7 @@ import pytest
 from ecs_trail.analysis.leaks.inventory import LEAKS, leaks, narrowed, with_absences, with_leaks
 from ecs_trail.analysis.leaks.prices import monthly_cost
 from ecs_trail.analysis.links.judging import TASKS
-from ecs_trail.analysis.volumes import VOLUMES
+from ecs_trail.analysis.volumes import VOLUME_CALLS, VOLUMES
 from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
 from ecs_trail.frames import rows
@@ -108,8 +108,9 @@ def test_the_newest_state_of_a_volume_counts():
 
 
 def test_absence_counts_only_where_somebody_looked():
-    def state(*states: Row, **more: Any) -> str:
-        (one,) = with_absences(VOLUMES.frame([volume(1, **more)]), VOLUME_STATES.frame(states))
+    def state(*states: Row, calls: tuple[Row, ...] = (), **more: Any) -> str:
+        frames = (VOLUMES.frame([volume(1, **more)]), VOLUME_STATES.frame(states), VOLUME_CALLS.frame(calls))
+        (one,) = with_absences(*frames)
         return str(one["state"])
 
     assert state(look()) == "deleted"
@@ -119,6 +120,8 @@ def test_absence_counts_only_where_somebody_looked():
     assert state(look(region="us-east-1")) == "created"
     assert state(look(account="444455556666")) == "created"
     assert state(look(), created_at=NOW + timedelta(minutes=1)) == "created"
+    untagged = {"volume_id": "vol-1", "event_name": "DeleteTags", "tags_lost": ["AmazonECSManaged"]}
+    assert state(look(), calls=(untagged,)) == "created"  # it is looked for by its tags
     later = look(seen_at=NOW + timedelta(hours=1))
     assert state(look(), there(1), later) == "deleted"
 

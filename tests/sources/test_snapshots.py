@@ -247,6 +247,18 @@ def test_a_volume_that_is_kept_or_has_gone_is_no_leak(aws, cluster, tmp_path):
     assert list(et.investigate(tmp_path).leaks["volume_id"]) == [f"vol-{2:017x}"]
 
 
+def test_a_volume_that_lost_its_tags_is_found_through_its_task(aws, cluster, tmp_path):
+    volume_id = aws.volume(1)
+    stuck = task(1, "DEPROVISIONING", "STOPPED", stoppingAt=1772439000.5)
+    stuck["attachments"][0]["details"][1]["value"] = volume_id
+    cluster.tasks = [stuck]
+    aws.ec2.delete_tags(Resources=[volume_id], Tags=[{"Key": "AmazonECSManaged"}, {"Key": "AmazonECSCreated"}])
+    take(tmp_path, aws)
+    case = et.investigate(tmp_path)
+    assert list(case.volume_states["volume_id"].dropna()) == [volume_id]
+    assert case.volumes.set_index("volume_id").loc[volume_id, "state"] != "deleted"
+
+
 def test_saved_volumes_given_by_option_and_found_in_a_folder_are_the_same(aws, cluster, tmp_path, capsys):
     aws.volume(3)
     paths = take(tmp_path / "states", aws)

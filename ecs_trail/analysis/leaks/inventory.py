@@ -56,10 +56,11 @@ _DAY: Final = timedelta(days=1)
 Place = tuple[str | None, str | None]
 
 
-def with_absences(volumes: pd.DataFrame, volume_states: pd.DataFrame) -> list[Row]:
+def with_absences(volumes: pd.DataFrame, volume_states: pd.DataFrame, calls: pd.DataFrame) -> list[Row]:
     """The volumes, with those that saved states show to be no longer there marked as gone by that moment.
 
-    Absence counts only where a Region was looked through in full after the volume was made or last acted on.
+    Absence counts only where a Region was looked through in full after the volume was made or last acted on. Volumes
+    are looked for by their reserved tags, so one that lost them (`calls`, as `VOLUME_CALLS`) may well be there.
     """
     there: dict[Place, list[tuple[datetime, set[str]]]] = defaultdict(list)
     states = rows(volume_states)
@@ -67,8 +68,11 @@ def with_absences(volumes: pd.DataFrame, volume_states: pd.DataFrame) -> list[Ro
         if look["volume_id"] is None:
             listed = {one["volume_id"] for one in states if _same_look(one, look) and one["status"] in _THERE}
             there[look["account"], look["region"]].append((look["seen_at"], listed))
+    hidden = {call["volume_id"] for call in rows(calls, ("volume_id", "tags_lost")) if call["tags_lost"]}
     found = rows(volumes)
     for volume in found:
+        if volume["volume_id"] in hidden:
+            continue
         since = max(filter(None, (volume["created_at"], volume["attached_at"])), default=None)
         looks = [look for look in there[volume["account"], volume["region"]] if since is None or look[0] > since]
         if volume["gone_at"] is None and looks:

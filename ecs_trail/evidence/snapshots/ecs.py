@@ -37,12 +37,19 @@ class EcsState:
         return next((arn.account for arn in map(parse_arn, listed) if arn is not None), None)
 
     @property
-    def role_arns(self) -> list[str]:
-        """The infrastructure roles that tasks and services name, sorted."""
-        found: set[str] = set()
+    def volume_ids(self) -> list[str]:
+        """The volumes that tasks name."""
+        return [one for one in self._details("volumeId") if one.startswith("vol-")]
+
+    def _details(self, name: str) -> Iterator[str]:
         for task in self.tasks:
             for attachment in task.get("attachments", ()):
-                found |= {item["value"] for item in attachment.get("details", ()) if item.get("name") == "roleArn"}
+                yield from (str(one.get("value")) for one in attachment.get("details", ()) if one.get("name") == name)
+
+    @property
+    def role_arns(self) -> list[str]:
+        """The infrastructure roles that tasks and services name, sorted."""
+        found = set(self._details("roleArn"))
         for service in self.services:
             # a service's own roleArn is the service-linked role of its load balancer
             found.update(_named_roles({key: value for key, value in service.items() if key != "roleArn"}))

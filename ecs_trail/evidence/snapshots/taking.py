@@ -11,7 +11,7 @@ from typing import Any, Final
 from ecs_trail.arns import last_part, partition_of_region, role_key
 from ecs_trail.errors import AccessError, UsageError
 from ecs_trail.evidence.ledger import ROLE_STATE, SERVICE_STATE, TASK_STATE, VOLUME_STATE, Problem
-from ecs_trail.evidence.snapshots.asking import Asker, Ledger, plain
+from ecs_trail.evidence.snapshots.asking import Asker, Ledger, chunks, plain
 from ecs_trail.evidence.snapshots.ecs import EcsState, ask_for, read_ecs
 from ecs_trail.evidence.snapshots.iam import read_role
 from ecs_trail.evidence.sources.aws import make_client
@@ -34,6 +34,8 @@ IAM_ACTIONS: Final = tuple(
 _REGION: Final = re.compile(r"[a-z]{2,8}(?:-[a-z]+)+-\d{1,2}")
 _ROLE_NAME: Final = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _VOLUMES_A_PAGE: Final = 500
+#: Values a filter may have (*Amazon EC2 API Reference*, DescribeVolumes).
+_IDS_A_FILTER: Final = 200
 
 ClientMaker = Callable[[str, str], Any]
 
@@ -112,12 +114,13 @@ class _Taking:
         ecs = self._asker("ecs", region)
         state = read_ecs(ecs, clusters)
         ec2 = self._asker("ec2", region)
-        filters = [{"Name": "tag-key", "Values": [TAG_CREATED, TAG_MANAGED]}]
-        pages = {"PageSize": _VOLUMES_A_PAGE}
-        volumes = plain(ec2.list_all("DescribeVolumes", "Volumes", Filters=filters, PaginationConfig=pages))
+        volumes = _volumes(ec2, "tag-key", [TAG_CREATED, TAG_MANAGED])
+        # Somebody may have taken the tags off; the tasks still name their volumes.
+        rest = sorted(set(state.volume_ids) - {one["VolumeId"] for one in volumes})
+        volumes += [one for some in chunks(rest, _IDS_A_FILTER) for one in _volumes(ec2, "volume-id", some)]
         ask_for(ecs, state, _tasks_of(volumes, region))
         stamp = format_time(self.began)
-        if state.clusters:
+        if state.clusters or state.tasks or state.failures:
             tasks = {"tasks": state.tasks, "failures": state.failures, "capturedAt": stamp}
             self._save(f"tasks-{region}", TASK_STATE, tasks, len(state.tasks))
         if state.services or state.service_failures:
@@ -154,6 +157,13 @@ class _Taking:
         text = json.dumps(document, indent=1, ensure_ascii=False, default=str)
         write_whole(path, f"{text}\n".encode("utf-8", "surrogatepass"))
         self.saved.append(SavedFile(path, kind, count))
+
+
+def _volumes(asker: Asker, name: str, values: list[str]) -> list[dict[str, Any]]:
+    """Every volume that a filter finds."""
+    how = {"Filters": [{"Name": name, "Values": values}], "PaginationConfig": {"PageSize": _VOLUMES_A_PAGE}}
+    found: list[dict[str, Any]] = plain(asker.list_all("DescribeVolumes", "Volumes", **how))
+    return found
 
 
 def _tasks_of(volumes: Sequence[dict[str, Any]], region: str) -> Iterator[str]:
