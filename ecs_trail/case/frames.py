@@ -4,7 +4,7 @@ The only place where evidence and analysis meet.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -35,14 +35,12 @@ from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
+from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.integrity.verdict import Integrity
-from ecs_trail.evidence.snapshots.service_states import SERVICE_STATES
-from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
-from ecs_trail.evidence.sources.base import Evidence, Receipt
-from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
-from ecs_trail.frames import Row, rows, to_frame
+from ecs_trail.evidence.sources.base import Evidence
+from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import Window
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
@@ -59,7 +57,7 @@ class Focus:
     cluster: str | None = None
 
 
-class CaseFrames:
+class CaseFrames(SavedStates):
     """The frames of one investigation, each computed once from the evidence and the frames before it."""
 
     def __init__(
@@ -78,45 +76,14 @@ class CaseFrames:
 
         `integrity` is the verdict on the evidence itself, where it was verified.
         """
-        self.evidence = evidence
-        self.window = window or Window()
+        super().__init__(evidence, window=window or Window(), as_of=as_of)
         self.focus = focus or Focus()
         self.stuck_after = stuck_after
         self.grace = grace
         self.snapshots = snapshots
         self.integrity = integrity
-        self._as_of = as_of
 
     # -- evidence -----------------------------------------------------------------------------------------------
-
-    @property
-    def receipt(self) -> Receipt:
-        """What was read, left out, failed and counted."""
-        return self.evidence.receipt
-
-    @cached_property
-    def task_states(self) -> pd.DataFrame:
-        """Saved task states, none later than `as_of` or the window's end where these were given."""
-        return TASK_STATES.frame(self._seen_by_then(self.evidence.task_states))
-
-    @cached_property
-    def missing_tasks(self) -> pd.DataFrame:
-        """Tasks that ECS was asked for and no longer knew."""
-        return MISSING_TASKS.frame(self._seen_by_then(self.evidence.missing_tasks))
-
-    @cached_property
-    def volume_states(self) -> pd.DataFrame:
-        """Saved volume states."""
-        return VOLUME_STATES.frame(self._seen_by_then(self.evidence.volume_states))
-
-    @cached_property
-    def service_states(self) -> pd.DataFrame:
-        """Saved configurations of services."""
-        return SERVICE_STATES.frame(self._seen_by_then(self.evidence.service_states))
-
-    def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
-        until = self._as_of or self.window.end
-        return [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -375,10 +342,6 @@ class CaseFrames:
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]
         return None if times.empty else times.max().to_pydatetime()
-
-    def _newest_state(self) -> datetime | None:
-        saved = (self.task_states, self.missing_tasks, self.volume_states)
-        return max((row["seen_at"] for frame in saved for row in rows(frame) if row["seen_at"]), default=None)
 
     def _named_role(self, events: pd.DataFrame) -> str | None:
         """The role the user named, as an ARN; a bare name is looked for among the accounts of the evidence later."""
