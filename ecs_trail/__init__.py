@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ecs_trail.doors import collect as collect
     from ecs_trail.doors import investigate as investigate
     from ecs_trail.doors import read as read
+    from ecs_trail.doors import snapshot as snapshot
     from ecs_trail.errors import AccessError as AccessError
     from ecs_trail.errors import EcsTrailError as EcsTrailError
     from ecs_trail.errors import IntegrityError as IntegrityError
@@ -54,6 +55,7 @@ _HOMES = {
     "investigate": "ecs_trail.doors",
     "read": "ecs_trail.doors",
     "session": "ecs_trail.selection",
+    "snapshot": "ecs_trail.doors",
 }
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "investigate",
     "read",
     "session",
+    "snapshot",
 ]
 
 

@@ -4,12 +4,19 @@ Formats: *AWS General Reference*, "Amazon Resource Names (ARNs)"; task ARNs: *Am
 Resource Names and IDs", both read on 2026-11-24.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 #: IAM's limit for an ARN (*IAM API Reference*, `arnType`); what is longer is none of AWS's and is not remembered.
 _LONGEST: Final = 2048
+#: Partition -> the Region of its global services, IAM and Organizations. Only the first is on an AWS page (*AWS
+#: CloudTrail User Guide*, "CloudTrail concepts", read on 2026-11-24); for the others more Regions are looked into.
+HOME_REGIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+)
 
 
 @dataclass(frozen=True, slots=True)

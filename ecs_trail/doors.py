@@ -17,6 +17,7 @@ from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
+from ecs_trail.evidence.snapshots.taking import Taken, take_snapshot
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Source, scan
 from ecs_trail.evidence.sources.files import FilesSource
@@ -25,7 +26,7 @@ from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.evidence.store import Store
 from ecs_trail.frames import to_frame
-from ecs_trail.selection import Selection, bounded, default_selection
+from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
 
@@ -76,7 +77,9 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     region: str | None = None,
     cluster: str | None = None,
     tasks: Sequence[str | Path] = (),
+    volumes: Sequence[str | Path] = (),
     role_state: Sequence[str | Path] = (),
+    checkpoint: str | Path | None = None,
     as_of: str | datetime | None = None,
     stuck_after: str | timedelta = STUCK_AFTER,
     verify: bool = False,
@@ -89,29 +92,35 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
     `source` is a folder or file of CloudTrail records, a `Store`, or a list of them; the same event from two counts
     once. Times are ISO 8601 with zone, a date, or `-6h`; a naive time raises `UsageError`. `tasks` are files with saved
-    `DescribeTasks` output or `ECS Task State Change` events, `role_state` files with a role's saved IAM state. `as_of`
-    is the moment to judge at; by default the newest selected event, saved task state or log-file stamp. `verify`
-    checks folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are
-    saved `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake
-    that reads more.
+    `DescribeTasks` output or `ECS Task State Change` events, `volumes` files with saved `DescribeVolumes` output,
+    `role_state` files with a role's saved IAM state; all three are also found inside a source folder. `checkpoint` is a
+    file that keeps how far `api://` sources were read, for a later run of the same question. `as_of` is the moment to
+    judge at; by default the newest selected event, saved task or volume state, or log-file stamp. `verify` checks
+    folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
+    `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake that
+    reads more.
     """
     window = _window(since, until)
+    selection = focused(bounded(default_selection(), window), account=account, region=region)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
-        _sources(source, max_scan),
-        bounded(default_selection(), window),
+        _sources(source, max_scan, None if checkpoint is None else Path(checkpoint)),
+        selection,
         workers=workers,
         progress=progress,
         task_files=[Path(one) for one in tasks],
+        volume_files=[Path(one) for one in volumes],
     )
-    snapshots = [_snapshot(read_role_state(Path(one))) for one in role_state]
+    given = [read_role_state(Path(one)) for one in role_state]
+    judged_at = _moment(as_of)
+    snapshots = _snapshots(given, evidence.role_states, judged_at or window.end)
     return Case(
         evidence,
         window=window,
         focus=Focus(role, account, region, cluster),
         snapshots=snapshots,
-        as_of=_moment(as_of),
+        as_of=judged_at,
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
         integrity=integrity,
     )
@@ -141,6 +150,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     tasks: Sequence[str | Path] = (),
+    volumes: Sequence[str | Path] = (),
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
     progress: Progress | None = None,
@@ -159,16 +169,45 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
         workers=workers,
         progress=progress,
         task_files=[Path(one) for one in tasks],
+        volume_files=[Path(one) for one in volumes],
         overlap=parse_duration(overlap) if isinstance(overlap, str) else overlap,
     )
 
 
-def _sources(source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None) -> list[Source]:
+def snapshot(
+    output: str | Path,
+    regions: str | Sequence[str],
+    *,
+    clusters: Sequence[str] = (),
+    roles: Sequence[str] = (),
+) -> Taken:
+    """Save the state of ECS tasks and services, ECS-managed EBS volumes and infrastructure roles now; reads only.
+
+    Dated JSON files go into the folder `output`; they are what `tasks`, `volumes` and `role_state` of `investigate`
+    take, and such a folder can be a source. `clusters` narrow tasks and services; `roles` are saved beside the roles
+    that tasks and services name. What AWS refuses is in `problems`, with the missing action. Raises `AccessError` when
+    nothing at all could be read.
+    """
+    listed = [regions] if isinstance(regions, str) else list(regions)
+    return take_snapshot(Path(output), listed, clusters=clusters, roles=roles)
+
+
+def _sources(
+    source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None, checkpoint: Path | None = None
+) -> list[Source]:
     listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
     if not listed:
         raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
     limit = parse_size(max_scan) if isinstance(max_scan, str) else max_scan
-    return [StoreSource(one) if isinstance(one, Store) else open_source(str(one), max_scan=limit) for one in listed]
+    opened = [
+        StoreSource(one) if isinstance(one, Store) else open_source(str(one), max_scan=limit, checkpoint=checkpoint)
+        for one in listed
+    ]
+    if checkpoint is not None and sum(one.name.startswith("api://") for one in opened) != 1:
+        raise UsageError(
+            "a checkpoint belongs to exactly one api:// source.", hint="api://REGION,REGION reads several Regions."
+        )
+    return opened
 
 
 def _window(since: str | datetime | None, until: str | datetime | None) -> Window:
@@ -177,6 +216,18 @@ def _window(since: str | datetime | None, until: str | datetime | None) -> Windo
 
 def _moment(given: str | datetime | None) -> datetime | None:
     return None if given is None else aware_time(given, now=datetime.now(UTC))
+
+
+def _snapshots(given: Sequence[RoleSnapshot], found: Sequence[RoleSnapshot], until: datetime | None) -> list[Snapshot]:
+    """Role states as the analysis takes them, the newest of each role last; a given one counts before a found one.
+
+    What merely lies in a folder counts only up to the moment judged at; what was given, the user stands for.
+    """
+    named = {role_key(one.role_arn) for one in given}
+    usable = [one for one in found if role_key(one.role_arn) not in named]
+    usable = [one for one in usable if until is None or one.captured_at <= until]
+    newest = {role_key(one.role_arn): one for one in sorted(usable, key=lambda one: one.captured_at)}
+    return [_snapshot(one) for one in (*newest.values(), *sorted(given, key=lambda one: one.captured_at))]
 
 
 def _snapshot(saved: RoleSnapshot) -> Snapshot:
@@ -194,4 +245,5 @@ def _snapshot(saved: RoleSnapshot) -> Snapshot:
         role_id=saved.role_id,
         documents=saved.policy_documents,
         role_arn=saved.role_arn,
+        complete=saved.complete,
     )

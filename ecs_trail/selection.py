@@ -14,10 +14,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecs_trail.arns import HOME_REGIONS, partition_of_region
 from ecs_trail.errors import UsageError
 from ecs_trail.event_names import SELECTED_EVENTS
 from ecs_trail.times import EVER, Window
 from ecs_trail.vocabulary import SESSION_NAMES
+
+_IAM: Final = "iam.amazonaws.com"
+_ORGANIZATIONS: Final = "organizations.amazonaws.com"
+_CLOUDTRAIL: Final = "cloudtrail.amazonaws.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,32 @@ def bounded(selection: Selection, window: Window) -> Selection:
             )
         )
     )
+
+
+def focused(selection: Selection, *, account: str | None = None, region: str | None = None) -> Selection:
+    """The selection within one account and one Region, as far as that may be narrowed; None narrows nothing.
+
+    What reaches into a place from elsewhere stays: IAM's events are those of the whole account, wherever its partition
+    keeps them; Organizations' events are in the management account; a trail of many Regions is changed in its home
+    Region, which is looked for in the Region itself and in the partition's home.
+    """
+    if account is None and region is None:
+        return selection
+    mine = None if account is None else frozenset({account})
+    here = None if region is None else frozenset({region})
+    home = None if region is None else frozenset({region, HOME_REGIONS.get(partition_of_region(region), region)})
+    parts = (
+        Clause(accounts=mine, regions=here),
+        Clause(accounts=mine, event_sources=frozenset({_IAM})),
+        Clause(event_sources=frozenset({_ORGANIZATIONS})),
+        Clause(accounts=mine, regions=home, event_sources=frozenset({_CLOUDTRAIL})),
+    )
+    found: list[Clause] = []
+    for clause in selection.clauses:
+        kept = [one for part in parts if (one := clause.narrowed(part)) is not None]
+        # A clause that another of the same origin holds in full would only make a plan longer.
+        found.extend(one for one in kept if not any(one != other and one.narrowed(other) == one for other in kept))
+    return Selection(tuple(dict.fromkeys(found)))
 
 
 def _one_of(columns: tuple[str, ...], values: frozenset[str]) -> pc.Expression:

@@ -240,8 +240,11 @@ LEFT_OUT_KINDS: Final = (
     "network_activity",
     "not_cloudtrail",
     "other_event",
+    "role_state",
     "s3_notification",
+    "service_state",
     "task_state",
+    "volume_state",
 )
 #: Problems that make an answer partial (exit code 3); every other kind is a remark.
 PARTIAL_PROBLEMS: Final = frozenset(

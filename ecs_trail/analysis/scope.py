@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from ecs_trail.arns import last_part, role_key, task_cluster
+from ecs_trail.arns import last_part, parse_arn, role_key, task_cluster
 from ecs_trail.calls import made_by_ecs, refusal
 from ecs_trail.event_names import (
     CERTIFICATE_AUTHORITY_EVENTS,
@@ -68,11 +68,19 @@ _USE_COLUMNS: Final = (
 
 
 def role_uses(
-    events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, named: Iterable[str] = ()
+    events: pd.DataFrame,
+    calls: pd.DataFrame,
+    task_states: pd.DataFrame,
+    named: Iterable[str] = (),
+    *,
+    service_states: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """How each infrastructure role is known, as `ROLE_USES`. `named` holds role ARNs the user gave."""
+    """How each infrastructure role is known, as `ROLE_USES`. `named` holds role ARNs the user gave, `service_states`
+    saved configurations of services (`service_arn`, `cluster`, `settings` as JSON text).
+    """
     found: dict[tuple[Any, ...], Row] = {}
-    for use in _uses(events, calls, task_states, named):
+    saved = [] if service_states is None else rows(service_states)
+    for use in (*_uses(events, calls, task_states, named), *_saved_uses(saved)):
         key = role_key(use["role_arn"])
         if key is not None:
             use["account"], use["role_name"] = key
@@ -260,6 +268,22 @@ def _uses(events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, 
             "event_id": None,
             "first_at": None,
         }
+
+
+def _saved_uses(services: Iterable[Row]) -> Iterator[Row]:
+    """The roles that saved services give their tasks: a deployment is spelled like the request that made it."""
+    for service in services:
+        arn = parse_arn(service["service_arn"])
+        for role_arn, purpose in configured_roles(json_object(service["settings"])):
+            yield {
+                "role_arn": role_arn,
+                "purpose": purpose.value,
+                "region": arn.region if arn else None,
+                "cluster": service["cluster"],
+                "kind": "service_state",
+                "event_id": None,
+                "first_at": None,
+            }
 
 
 def _use(arn: str, purpose: Purpose, row: Mapping[str, Any], kind: str) -> Row:

@@ -18,6 +18,7 @@ from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
 from ecs_trail.analysis.conduct.trails import LOGGING_GAPS, logging_gaps
 from ecs_trail.analysis.findings.table import findings
 from ecs_trail.analysis.launches import pass_role_denials
+from ecs_trail.analysis.leaks.inventory import leaks, narrowed, with_absences, with_leaks
 from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_causes, outside_changes
 from ecs_trail.analysis.purposes.blocks import blocked_work
@@ -34,11 +35,11 @@ from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import last_part, role_key
+from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.integrity.verdict import Integrity
-from ecs_trail.evidence.sources.base import Evidence, Receipt
-from ecs_trail.evidence.tasks import TASK_STATES
+from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import Window
 
@@ -56,7 +57,7 @@ class Focus:
     cluster: str | None = None
 
 
-class CaseFrames:
+class CaseFrames(SavedStates):
     """The frames of one investigation, each computed once from the evidence and the frames before it."""
 
     def __init__(
@@ -75,31 +76,14 @@ class CaseFrames:
 
         `integrity` is the verdict on the evidence itself, where it was verified.
         """
-        self.evidence = evidence
-        self.window = window or Window()
+        super().__init__(evidence, window=window or Window(), as_of=as_of)
         self.focus = focus or Focus()
         self.stuck_after = stuck_after
         self.grace = grace
         self.snapshots = snapshots
         self.integrity = integrity
-        self._as_of = as_of
 
     # -- evidence -----------------------------------------------------------------------------------------------
-
-    @property
-    def receipt(self) -> Receipt:
-        """What was read, left out, failed and counted."""
-        return self.evidence.receipt
-
-    @cached_property
-    def task_states(self) -> pd.DataFrame:
-        """Saved task states, none later than `as_of` or the window's end where these were given."""
-        until = self._as_of or self.window.end
-        return TASK_STATES.frame(
-            state
-            for state in self.evidence.task_states
-            if until is None or state["seen_at"] is None or state["seen_at"] <= until
-        )
 
     @cached_property
     def events(self) -> pd.DataFrame:
@@ -145,7 +129,7 @@ class CaseFrames:
             events = events[mine.fillna(value=False)]
         calls = volume_calls(events, self.task_states)
         named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self.snapshots)) if arn]
-        uses = role_uses(events, calls, self.task_states, named)
+        uses = role_uses(events, calls, self.task_states, named, service_states=self.service_states)
         uses = self._focused(uses)
         policies = [arn for one in self.snapshots for arn in (*one.attached, one.boundary) if arn]
         return {
@@ -222,7 +206,7 @@ class CaseFrames:
                 lives = lives[(lives[column] == wanted).fillna(value=False)]
         if self.focus.role is not None:
             keys = set(self.history.arns)
-            lives = lives[[role_key(arn) in keys for arn in lives["role_arn"].to_list()]]
+            lives = lives.loc[[role_key(arn) in keys for arn in lives["role_arn"].to_list()]]
         return lives
 
     @cached_property
@@ -241,15 +225,33 @@ class CaseFrames:
 
     @cached_property
     def _volumes(self) -> pd.DataFrame:
-        return volumes(self.volume_calls, self.task_states)
+        found = volumes(self.volume_calls, self.task_states)
+        return (
+            found
+            if self.volume_states.empty
+            else VOLUMES.frame(with_absences(found, self.volume_states, self.volume_calls))
+        )
+
+    @cached_property
+    def _judged_volumes(self) -> pd.DataFrame:
+        found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
+        shown = set(self.task_lives["task_arn"].to_list())
+        is_whole = self.focus == Focus()
+        return VOLUMES.frame(one for one in found if is_whole or one["task_arn"] in shown)
 
     @cached_property
     def volumes(self) -> pd.DataFrame:
         """Lifecycles of ECS-managed volumes, with their final state."""
-        found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
-        shown = set(self.task_lives["task_arn"].to_list())
-        narrowed = self.focus != Focus()
-        return VOLUMES.frame(one for one in found if not narrowed or one["task_arn"] in shown)
+        if self.leaks.empty:
+            return self._judged_volumes
+        return VOLUMES.frame(with_leaks(self._judged_volumes, self.leaks))
+
+    @cached_property
+    def leaks(self) -> pd.DataFrame:
+        """Volumes left behind by tasks that are gone: age, size, rough monthly cost, and how that is known."""
+        names = ("tasks", "task_states", "missing_tasks", "volume_states")
+        frames = {name: getattr(self, name) for name in names} | {"volumes": self._judged_volumes}
+        return narrowed(leaks(frames, self.as_of), **vars(self.focus))
 
     @cached_property
     def tls(self) -> pd.DataFrame:
@@ -259,7 +261,7 @@ class CaseFrames:
         )
         if self.focus.role is None:
             return found
-        return found[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
+        return found.loc[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
 
     @cached_property
     def tls_steps(self) -> pd.DataFrame:
@@ -323,7 +325,7 @@ class CaseFrames:
 
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
-        more = ("pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
+        more = ("leaks", "pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
         conduct = ("actors", "impersonations", "secret_reads", "logging_gaps", "integrity_failures")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
@@ -340,9 +342,6 @@ class CaseFrames:
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]
         return None if times.empty else times.max().to_pydatetime()
-
-    def _newest_state(self) -> datetime | None:
-        return max((row["seen_at"] for row in rows(self.task_states) if row["seen_at"]), default=None)
 
     def _named_role(self, events: pd.DataFrame) -> str | None:
         """The role the user named, as an ARN; a bare name is looked for among the accounts of the evidence later."""
@@ -362,4 +361,4 @@ class CaseFrames:
         if not any(mine):
             known = ", ".join(sorted({row["role_arn"] for row in listed})) or "none"
             raise UsageError(f"no role '{name}' in the evidence.", hint=f"infrastructure roles in it: {known}.")
-        return uses[mine]
+        return uses.loc[mine]

@@ -20,6 +20,7 @@ _FRAMES: Final = {
     "tls": "tls",
     "roles": "role_changes",
     "tasks": "tasks",
+    "leaks": "leaks",
 }
 #: Columns of the aligned table, chosen for one line of a terminal; every other format has all columns.
 _EYE_COLUMNS: Final = {
@@ -27,6 +28,17 @@ _EYE_COLUMNS: Final = {
     "volumes": ("volume_id", "state", "task_arn", "size_gib", "created_at", "deleted_at", "failures", "last_error"),
     "tls": ("secret_arn", "state", "service_arn", "issued_at", "last_rotation_at", "failures", "last_error"),
     "roles": ("event_time", "event_name", "effect", "role_arns", "actor", "lost", "gained", "event_id"),
+    "leaks": (
+        "volume_id",
+        "region",
+        "size_gib",
+        "age_days",
+        "monthly_cost_usd",
+        "state",
+        "confidence",
+        "task_arn",
+        "why",
+    ),
     "tasks": ("task_arn", "state", "at_risk", "service", "stop_started_at", "blocked_since", "resolved_at"),
 }
 
@@ -65,10 +77,10 @@ def events(question: Question, output: Output, *, raw: bool) -> None:
 @click.argument("which", type=click.Choice(tuple(_FRAMES)[1:]))
 @evidence_options(_TABLE_FORMATS, "table")
 def timeline(question: Question, output: Output, *, which: str) -> None:
-    """List volumes, TLS secrets, role changes or tasks.
+    """List volumes, TLS secrets, role changes, tasks or leaks.
 
-    Managed EBS volumes, Service Connect secrets, the changes of the infrastructure roles, or the tasks that depend on
-    such a role: one row each.
+    Managed EBS volumes, Service Connect secrets, the changes of the infrastructure roles, the tasks that depend on such
+    a role, or the volumes left behind by tasks that are gone: one row each.
     """
     solve(question, output, lambda case: _show(case, which, output))
 
@@ -119,16 +131,16 @@ def plan(question: Question, output: Output) -> None:
 
     from ecs_trail.evidence.sources import open_source
     from ecs_trail.evidence.sources.queries import parse_size
-    from ecs_trail.selection import bounded, default_selection
+    from ecs_trail.selection import bounded, default_selection, focused
     from ecs_trail.times import Window, aware_time
 
     now = datetime.now(UTC)
     given = (question.arguments[name] for name in ("since", "until"))
     window = Window(*(None if text is None else aware_time(text, now=now) for text in given))
+    place = {name: question.arguments[name] for name in ("account", "region")}
+    selection = focused(bounded(default_selection(), window), **place)
     limit = parse_size(question.arguments["max_scan"]) if question.arguments["max_scan"] else None
-    made = [
-        open_source(source, max_scan=limit).plan(bounded(default_selection(), window)) for source in question.sources
-    ]
+    made = [open_source(source, max_scan=limit).plan(selection) for source in question.sources]
     if output.kind == "text":
         shown = "\n".join(clean(line) for one in made for line in str(one).split("\n"))
     else:

@@ -14,6 +14,7 @@ from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.role import role
+from ecs_trail.cli.snapshot import snapshot
 from ecs_trail.cli.stores import store
 from ecs_trail.cli.verify import verify
 from ecs_trail.errors import EcsTrailError
@@ -65,19 +66,22 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-_COMMANDS = (
-    investigate,
-    collect,
-    plan,
-    events,
-    timeline,
-    report,
-    store,
-    practice,
-    permissions,
-    guard,
-    role,
-    verify,
+_COMMANDS: Final = (
+    *(
+        investigate,
+        collect,
+        plan,
+        events,
+        timeline,
+        report,
+        store,
+        snapshot,
+        practice,
+        permissions,
+        guard,
+        role,
+        verify,
+    ),
 )
 for _command in _COMMANDS:
     root.add_command(_command)

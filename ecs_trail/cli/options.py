@@ -69,6 +69,7 @@ _HOW = (
         metavar="FILE",
         help="Saved DescribeTasks output or ECS Task State Change events; repeatable.",
     ),
+    click.option("--volumes", multiple=True, metavar="FILE", help="Saved DescribeVolumes output; repeatable."),
     click.option("--role-state", multiple=True, metavar="FILE", help="Saved IAM state of a role; repeatable."),
     click.option(
         "--as-of", metavar="TIME", help="Judge as of this moment [default: the newest moment in the evidence]."
@@ -85,6 +86,11 @@ _HOW = (
     ),
     click.option(
         "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."
+    ),
+    click.option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Keep here how far an api:// source was read; the same command goes on there after a kill.",
     ),
     click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS."),
     click.option("--verify", is_flag=True, help="Verify the log files against CloudTrail's digests as well."),
@@ -106,7 +112,9 @@ _ARGUMENTS: Final = (
     "region",
     "cluster",
     "tasks",
+    "volumes",
     "role_state",
+    "checkpoint",
     "as_of",
     "stuck_after",
     "workers",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import click
 
-_KINDS: Final = ("api", "s3", "athena", "lake", "logs", "verify")
+_KINDS: Final = ("api", "s3", "athena", "lake", "logs", "snapshot", "verify")
 _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f")
 
 
@@ -15,7 +15,8 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="api, s3, athena, lake, logs, verify, or a whole source: s3://BUCKET/PREFIX; repeatable [default: all].",
+    help="api, s3, athena, lake, logs, snapshot, verify, or a whole source: s3://BUCKET/PREFIX; repeatable "
+    "[default: all].",
 )
 @click.option(
     "--partition",
@@ -53,6 +54,8 @@ def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
             statements.append(_lake(place.removeprefix("//"), partition))
         elif kind == "logs":
             statements.append(_logs(place.removeprefix("//"), partition))
+        elif kind == "snapshot":
+            statements.extend(_snapshot(partition))
         else:
             raise UsageError(
                 f"'{source}' needs no permission, or is not read from AWS.", hint=f"one of: {', '.join(_KINDS)}."
@@ -75,6 +78,19 @@ def _public_keys() -> dict[str, Any]:
 
     # Same page: no resource can be named. Digests lie in the bucket of the log files and are read with its statements.
     return _allow("PublicKeysOfDigests", [ACTION], "*")
+
+
+def _snapshot(partition: str) -> list[dict[str, Any]]:
+    from ecs_trail.evidence.snapshots.taking import EC2_ACTIONS, ECS_ACTIONS, IAM_ACTIONS
+
+    # *Service Authorization Reference*, Amazon ECS, EC2 and IAM, read on 2026-11-24: ListClusters and DescribeVolumes
+    # take no resource, ListTasks and ListServices take one that is not the cluster's.
+    roles = [f"arn:{partition}:iam::*:role/*", f"arn:{partition}:iam::*:policy/*", f"arn:{partition}:iam::aws:policy/*"]
+    return [
+        _allow("SeeTasksAndServices", list(ECS_ACTIONS), "*"),
+        _allow("SeeVolumes", list(EC2_ACTIONS), "*"),
+        _allow("SeeRoles", list(IAM_ACTIONS), roles),
+    ]
 
 
 def _bucket(place: str, partition: str) -> list[dict[str, Any]]:

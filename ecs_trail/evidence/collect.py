@@ -22,6 +22,7 @@ from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.scanning import read_unit
+from ecs_trail.evidence.snapshots.volume_states import volume_texts
 from ecs_trail.evidence.sources.base import Kept, Resumable, Source, probe_of
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.store import StoreSource
@@ -31,7 +32,7 @@ from ecs_trail.evidence.store.documents import Document
 from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.runs import seen_until, unfinished
 from ecs_trail.evidence.store.units import Unit
-from ecs_trail.evidence.tasks import read_task_texts
+from ecs_trail.evidence.tasks import task_texts
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection, bounded
@@ -80,6 +81,7 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
     workers: int = 1,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
+    volume_files: Sequence[Path] = (),
     overlap: timedelta = OVERLAP,
     limits: Limits | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -94,11 +96,11 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
         raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
     for source in sources:
         _refuse_circle(source, store)
-    texts, problems = read_task_texts(task_files)
+    (texts, problems), (more, troubles) = task_texts(task_files), volume_texts(volume_files)
     store.create()
     done = Collected()
     work = _Work(store, done, workers, progress, limits or Limits(), overlap, now)
-    work.keep_states([Document.of_task(text) for text in texts], problems, selection)
+    work.keep_states([Document.of_state(text) for text in (*texts, *more)], [*problems, *troubles], selection)
     for source in sources:
         for run, marks in work.runs(source, selection):
             work.read(source, run, marks)
@@ -238,7 +240,7 @@ class _Gathering:
         self._add(reading)
         self._count += len(reading.rows) + _PACK_AFTER * len(reading.packed)
         self.is_partial = self.is_partial or any(one.is_partial for one in reading.problems)
-        self.batch.documents.extend(Document.of_task(text) for text in reading.task_texts)
+        self.batch.documents.extend(Document.of_state(text) for text in reading.task_texts)
         reading.rows, reading.rebuilt, reading.packed, reading.task_texts = [], [], [], []
         self.batch.units.append(Unit.of(fetched.source, fetched.identity, reading))
         if fetched.mark:

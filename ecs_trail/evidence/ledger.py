@@ -47,11 +47,19 @@ class Found(NamedTuple):
     is_rebuilt: bool = False
 
 
+#: Kinds of saved state; each is a kind of left-out item as well.
+TASK_STATE: Final = "task_state"
+VOLUME_STATE: Final = "volume_state"
+SERVICE_STATE: Final = "service_state"
+ROLE_STATE: Final = "role_state"
+
+
 class TaskText(NamedTuple):
-    """A saved ECS state found on the way, as JSON text (`DescribeTasks` answer or `ECS Task State Change` event)."""
+    """A saved state found on the way, as JSON text, with its kind: of tasks, volumes, services, or a role."""
 
     text: bytes
     source: str
+    kind: str = TASK_STATE
 
 
 @dataclass(frozen=True, order=True, slots=True)

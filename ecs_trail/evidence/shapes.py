@@ -14,20 +14,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from ecs_trail.evidence import ocsf
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
 from ecs_trail.evidence.normal import NATIVE_FIELDS, canonical_key
+from ecs_trail.evidence.saved import TASK_CHANGE, Fields, kind_of_list, kind_of_state
+from ecs_trail.evidence.saved import fields_of as _fields
+from ecs_trail.evidence.saved import items_of as _items
+from ecs_trail.evidence.saved import text_of as _text
+from ecs_trail.evidence.saved import word as _word
 from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena, table_of_lake, whole_event
 from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
 
-Fields = dict[str, msgspec.Raw]
-
 MAX_DEPTH: Final = 12
-_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_TEXT: Final = msgspec.json.Decoder(str)
 _MESSAGE_LIMIT: Final = 64 << 20
 
 #: Text fields that carry JSON text of their own, and binary fields that carry it in base64 (often gzipped).
@@ -39,7 +37,6 @@ _BINARY_FIELDS: Final = frozenset({"data", "Data", "rawData"})
 #: Records of other services that also have `eventSource` and live in a list named `Records`.
 _OTHER_SOURCES: Final = re.compile(r"aws:[a-z0-9]+")
 _VIA_CLOUDTRAIL: Final = "via CloudTrail"
-_TASK_CHANGE: Final = "ECS Task State Change"
 
 
 @dataclass(slots=True)
@@ -78,10 +75,10 @@ class Haul:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def take_tasks(self, text: bytes) -> None:
-        """Keep one saved task state; its file counts as left out unless it holds records too."""
-        self.task_texts.append(TaskText(text, self.source))
-        self.left_out["task_state"] += 1
+    def take_state(self, text: bytes, kind: str) -> None:
+        """Keep one saved state; its file counts as left out unless it holds records too."""
+        self.task_texts.append(TaskText(text, self.source, kind))
+        self.left_out[kind] += 1
 
 
 def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
@@ -95,8 +92,9 @@ def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
         items = _items(value)
         if not items:
             haul.left_out["empty"] += 1
-        if _are_tasks(items):  # `describe-tasks --query tasks`: one answer, so one moment
-            haul.take_tasks(value)
+        listed = kind_of_list(items)
+        if listed is not None:
+            haul.take_state(value, listed)
             return
         for item in items:
             gather(item, haul, depth + 1)
@@ -118,8 +116,8 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
         haul.take(value)
     elif kind is not None:
         haul.left_out[kind] += 1
-    elif _is_task_state(fields):
-        haul.take_tasks(value)
+    elif (state := kind_of_state(fields)) is not None:
+        haul.take_state(value, state)
     elif _gather_lookup_item(fields, haul, depth):
         return
     elif is_record(fields):
@@ -181,7 +179,7 @@ def _kind_of_envelope(fields: Fields) -> str | None:
     if "detail-type" not in fields or "detail" not in fields:
         return None
     detail_type, origin = _word(fields, "detail-type"), _word(fields, "source")
-    if detail_type == _TASK_CHANGE and origin in {"aws.ecs", ""}:
+    if detail_type == TASK_CHANGE and origin in {"aws.ecs", ""}:
         return None
     if origin == "aws.s3" and not detail_type.endswith(_VIA_CLOUDTRAIL):
         return "s3_notification"
@@ -190,25 +188,6 @@ def _kind_of_envelope(fields: Fields) -> str | None:
     # Only AWS may use a source that starts with "aws."; anybody may put an event that merely looks like CloudTrail's.
     is_aws = origin.startswith("aws.") or not origin
     return None if detail_type.endswith(_VIA_CLOUDTRAIL) and is_aws else "other_event"
-
-
-def _is_task_state(fields: Fields) -> bool:
-    if _word(fields, "detail-type") == _TASK_CHANGE:
-        return "detail" in fields
-    if _is_task(fields):
-        return True
-    if "tasks" not in fields or not fields.keys() <= {"tasks", "failures", "ResponseMetadata", "nextToken"}:
-        return False
-    tasks = _items(bytes(fields["tasks"]))
-    return all("taskArn" in (_fields(task) or {}) for task in tasks)
-
-
-def _is_task(fields: Fields) -> bool:
-    return "taskArn" in fields and "lastStatus" in fields
-
-
-def _are_tasks(items: list[bytes]) -> bool:
-    return bool(items) and all(b'"taskArn"' in item and _is_task(_fields(item) or {}) for item in items)
 
 
 def _gather_lookup_item(fields: Fields, haul: Haul, depth: int) -> bool:
@@ -339,29 +318,3 @@ def _from_base64(text: str) -> str | None:
     except (binascii.Error, ValueError, zlib.error, gzip.BadGzipFile):
         return None
     return data.decode("utf-8", errors="replace")
-
-
-def _fields(value: bytes) -> Fields | None:
-    try:
-        return _OBJECT.decode(value)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None
-
-
-def _items(value: bytes) -> list[bytes]:
-    try:
-        return [bytes(item) for item in _LIST.decode(value)]
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return []
-
-
-def _text(value: bytes) -> str:
-    try:
-        return _TEXT.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return ""
-
-
-def _word(fields: Fields, name: str) -> str:
-    raw = fields.get(name)
-    return _text(bytes(raw)) if raw is not None else ""

@@ -5,14 +5,16 @@ change events"; both read on 2026-11-24. An EBS attachment is known by its type 
 the type's spelling in events.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ecs_trail.arns import is_task
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.containers import unwrap
-from ecs_trail.evidence.ledger import Problem, TaskText
+from ecs_trail.evidence.ledger import TASK_STATE, Problem, TaskText
 from ecs_trail.evidence.moments import moment_of
 from ecs_trail.evidence.texts import lenient
 from ecs_trail.frames import COUNT, FLAG, TEXT, TIME, FrameSpec, Row
@@ -49,6 +51,13 @@ TASK_STATES: Final = FrameSpec(
     },
 )
 
+MISSING_TASKS: Final = FrameSpec(
+    name="missing_tasks",
+    doc="tasks that ECS was asked for and no longer knows, one row per task and moment",
+    key=("task_arn", "seen_at"),
+    columns={"task_arn": TEXT, "seen_at": TIME, "source": TEXT},
+)
+
 _EBS: Final = "amazonelasticblockstorage"
 _EBS_DETAILS: Final = frozenset({"volumeId", "volumeName", "deleteOnTermination"})
 _TIMES: Final = ("createdAt", "startedAt", "stoppingAt", "executionStoppedAt", "stoppedAt")
@@ -60,13 +69,21 @@ def read_task_states(paths: Iterable[Path]) -> tuple[list[Row], list[Problem]]:
 
     Raises `UsageError` for a file that is not there, cannot be opened, or holds no saved task state.
     """
-    texts, problems = read_task_texts(paths)
+    texts, problems = task_texts(paths)
     rows, more = task_rows(texts)
     return rows, [*problems, *more]
 
 
-def read_task_texts(paths: Iterable[Path]) -> tuple[list[TaskText], list[Problem]]:
-    """The saved states in files given as such, as JSON texts. Raises as `read_task_states`."""
+def task_texts(paths: Iterable[Path]) -> tuple[list[TaskText], list[Problem]]:
+    """The saved task states in files given as such, as text. Raises like `read_task_states`."""
+    return state_texts(paths, TASK_STATE, "task states", _SAVE_TASKS)
+
+
+def state_texts(paths: Iterable[Path], kind: str, what: str, how: str) -> tuple[list[TaskText], list[Problem]]:
+    """The saved states of one kind in files; `what` they are and `how` to save them, in words, for the errors.
+
+    Raises `UsageError` for a file that is not there, cannot be opened, or holds no state of this kind.
+    """
     texts: list[TaskText] = []
     problems: list[Problem] = []
     for path in paths:
@@ -74,19 +91,21 @@ def read_task_texts(paths: Iterable[Path]) -> tuple[list[TaskText], list[Problem
             data = path.read_bytes()
         except OSError as error:
             raise UsageError(
-                f"the saved task states '{path}' cannot be read: {error.strerror or error}.",
-                hint="save them with: aws ecs describe-tasks --cluster CLUSTER --tasks TASK ... > tasks.json",
+                f"the saved {what} '{path}' cannot be read: {error.strerror or error}.", hint=f"save them with: {how}"
             ) from error
         contents = unwrap(data, path.as_posix())
-        if not contents.task_texts:
+        found = [text for text in contents.task_texts if text.kind == kind]
+        if not found:
             trouble = "".join(f" {problem.detail}" for problem in contents.problems[:1])
-            raise UsageError(
-                f"'{path}' holds no saved task state.{trouble}",
-                hint="expected is the output of aws ecs describe-tasks, or ECS Task State Change events.",
-            )
-        texts.extend(contents.task_texts)
+            raise UsageError(f"'{path}' holds no saved {what}.{trouble}", hint=f"expected is the output of {how}")
+        texts.extend(found)
         problems.extend(contents.problems)
     return texts, problems
+
+
+_SAVE_TASKS: Final = (
+    "aws ecs describe-tasks --cluster CLUSTER --tasks TASK ... > tasks.json, or ECS Task State Change events."
+)
 
 
 def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
@@ -103,6 +122,35 @@ def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
+def missing_rows(texts: Sequence[TaskText]) -> list[Row]:
+    """Rows of `MISSING_TASKS`: the tasks that `DescribeTasks` was asked for and no longer knows.
+
+    The spelling of the reason is confirmed by no page, so anything that says "missing" counts.
+    """
+    rows: list[Row] = []
+    for text in texts:
+        if b'"failures"' not in text.text:
+            continue
+        with suppress(ValueError):  # `task_rows` names what cannot be read
+            value = lenient(text.text)
+            if isinstance(value, dict) and "detail" not in value:
+                rows.extend(_missing(value, text.source))
+    return sorted(rows, key=lambda row: (row["task_arn"], str(row["seen_at"])))
+
+
+def _missing(value: Mapping[str, Any], source: str) -> Iterator[Row]:
+    seen = _seen(value)
+    for failure in _objects(value.get("failures")):
+        arn = _text(failure.get("arn"))
+        if is_task(arn) and "missing" in str(failure.get("reason", "")).lower():
+            yield {"task_arn": arn, "seen_at": seen, "source": source}
+
+
+def _seen(value: Mapping[str, Any]) -> datetime | None:
+    """When an answer was given: as the file says, else the latest moment inside it."""
+    return moment_of(value.get("capturedAt")) or _latest(value.get("tasks"))
+
+
 def _rows_of(value: Any, source: str) -> list[Row]:
     if isinstance(value, list):
         value = {"tasks": value}
@@ -113,7 +161,7 @@ def _rows_of(value: Any, source: str) -> list[Row]:
         return _task(detail, moment_of(value.get("time")) or _latest(detail), source)
     listed = value.get("tasks")
     tasks = [task for task in listed if isinstance(task, dict)] if isinstance(listed, list) else [value]
-    seen = _latest(tasks)
+    seen = _seen({**value, "tasks": tasks})
     return [row for task in tasks for row in _task(task, seen, source)]
 
 

@@ -37,6 +37,10 @@ _SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         *("last_rotation_at", "deleted_at", "state", "failures", "last_error", "outage_id", "cause_event_ids"),
         "evidence",
     ),
+    "leaks": (
+        *("volume_id", "account", "region", "task_arn", "role_arn", "size_gib", "created_at", "age_days"),
+        *("monthly_cost_usd", "state", "confidence", "why", "evidence"),
+    ),
     "pass_role_denials": (
         *("event_id", "event_time", "event_name", "principal_arn", "role_arn", "cluster", "service"),
         "error_message",

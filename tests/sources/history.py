@@ -80,6 +80,8 @@ class History:
     tokens_expire_after: int | None = None
     #: request number -> what is done to the page: "drop", "cut"
     faults: dict[int, str] = field(default_factory=dict)
+    #: seconds that every answer takes
+    pause: float = 0.0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     served: Counter[str] = field(default_factory=Counter)
@@ -183,6 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("X-Amz-Target") != TARGET or match is None:
             self._send(400, {"__type": "UnknownOperationException"})
             return
+        time.sleep(self.history.pause)
         try:
             self._send(200, self.history.answer(match.group(1), match.group(2), asked))
         except RefusedError as error:

@@ -228,8 +228,8 @@ def test_the_plan_is_printed_with_requests_and_a_price():
     source = open_source("s3://trail-bucket/AWSLogs")
     words = str(source.plan(of(ACCOUNTS[0], "eu-west-1", "us-east-1")))
     assert f"from {date(2026, 3, 9)} to {date(2026, 3, 12)}" in words
-    assert "4 LIST and at most about 1,152 GET requests ($0.0005)" in words
-    assert "2 of them: at most about $0.0010" in words
+    assert "4 LIST and at most about 876 GET requests ($0.0004)" in words
+    assert "2 of them: at most about 1,752 objects listed" in words
     assert "one LIST for each 1,000 objects" in str(source.plan(default_selection()))
     assert source.name == "s3://trail-bucket/AWSLogs"
 

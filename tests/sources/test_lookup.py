@@ -3,10 +3,15 @@
 import itertools
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from history import History, ids, item, moment
@@ -405,3 +410,140 @@ def test_the_estimate_ends_at_the_truth(cloudtrail):
     scan([quick(regions_of(records))], everything(), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1][0] == seen[-1][1]
     assert all(done <= total for done, total in seen)
+
+
+RUN_QUICKLY = """
+import sys
+sys.path[:0] = sys.argv[1].split(":")
+from pathlib import Path
+from stories import facts, quick
+from ecs_trail.evidence.sources.base import scan
+from ecs_trail.selection import everything
+import json
+evidence = scan([quick(("us-west-2", "us-east-1"), page_log=Path(sys.argv[2]))], everything())
+print(json.dumps([facts(evidence), [one.kind for one in evidence.receipt.problems]], default=str))
+"""
+
+
+def run_quickly(log: Path, *, kill_when: Callable[[], bool] | None = None) -> list[Any] | None:
+    """A read in a process of its own, which is killed as soon as `kill_when` says so."""
+    path = ":".join(str(one) for one in (Path(__file__).parent, Path(__file__).parents[1], Path(__file__).parents[2]))
+    words = [sys.executable, "-c", RUN_QUICKLY, path, str(log)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        while kill_when is not None and running.poll() is None:
+            if kill_when():
+                running.kill()
+                return None
+            time.sleep(0.002)
+        assert running.stdout is not None
+        return list(json.loads(running.stdout.read()))
+
+
+def test_a_killed_run_goes_on_at_the_page_where_it_was(cloudtrail, tmp_path):
+    records = home_records(story("managed_detached"))
+    server = cloudtrail(history_of(records, page=2, pause=0.004))
+    whole = run_quickly(tmp_path / "whole")
+    assert whole is not None
+    assert whole[1] == []
+    assert not (tmp_path / "whole").exists()  # a run that came to its end leaves nothing behind
+    undisturbed = len(server.asked)
+    server.asked.clear()
+    log, kills = tmp_path / "log", 0
+    for share in (0.2, 0.5, 0.8):
+        target = int(undisturbed * share)
+        kills += run_quickly(log, kill_when=lambda target=target: len(server.asked) >= target) is None
+    resumed = run_quickly(log)
+    assert kills == 3
+    assert resumed is not None
+    assert resumed[0] == whole[0]
+    assert resumed[1] == ["resumed"]
+    # A page is asked again only where it was under way, or waiting to be taken, when the run was killed.
+    assert len(server.asked) <= undisturbed + kills * (2 + 4 * 2 + 2)
+    assert not log.exists()
+
+
+def test_a_line_cut_short_by_a_kill_is_asked_again(cloudtrail, tmp_path):
+    records = home_records(story("managed_detached"))
+    server = cloudtrail(history_of(records, page=5))
+    log = tmp_path / "log"
+    source = quick(("us-west-2",), page_log=log)
+    there = everything().where(regions=["us-west-2"])
+    pages = source.fetch(source.plan(there))
+    taken = [next(pages) for _ in range(4)]
+    pages.close()
+    text = log.read_bytes()
+    assert log.stat().st_mode & 0o077 == 0  # records as received may hold session tokens
+    lines = text.splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:3]) + lines[3][: len(lines[3]) // 2])
+    server.asked.clear()
+    again = quick(("us-west-2",), page_log=log)
+    got = [one for one in again.fetch(again.plan(there)) if one.problem is None]
+    assert [one.data for one in got[:2]] == [one.data for one in taken[:2]]
+    events = {item["EventId"] for one in got for item in json.loads(one.data)["Events"]}
+    assert events == ids(record for record in records if record["awsRegion"] == "us-west-2")
+    assert server.asked[0][1]["NextToken"]
+
+
+def test_a_checkpoint_of_another_question_is_refused(cloudtrail, tmp_path, capsys):
+    records = home_records(story("managed_detached"))
+    cloudtrail(history_of(records))
+    log = tmp_path / "log"
+    source = quick(("us-west-2",), page_log=log)
+    assert next(source.fetch(source.plan(ONE_SESSION))).data
+    with pytest.raises(UsageError, match="no checkpoint of this question"):
+        scan([quick(("us-west-2",), page_log=log)], everything())
+    (tmp_path / "mine.txt").write_text("my notes\n")
+    with pytest.raises(UsageError, match="no checkpoint"):
+        scan([quick(("us-west-2",), page_log=tmp_path / "mine.txt")], everything())
+    assert (tmp_path / "mine.txt").read_text() == "my notes\n"
+    assert run(["events", str(tmp_path), "--checkpoint", str(log)]) == 2
+    assert "exactly one api:// source" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="cannot be used"):
+        scan([quick(("us-west-2",), page_log=tmp_path / "no" / "log")], everything())
+
+
+def test_one_role_over_ninety_days_asks_no_call_that_could_be_spared():
+    """Minimality by exhaustion: for each call there is an event of the selection that no other call would find."""
+    selection = default_selection().during(Window(TODAY - timedelta(days=89), TODAY))
+    asked = questions(selection, ("us-east-1",), frozenset())
+    assert len(asked) == brute_force(selection, "us-east-1")
+    calls = {(one.attribute, one.value) for one in asked}
+    assert len(calls) == len(asked)
+    for question in asked:
+        rest = calls - {(question.attribute, question.value)}
+        assert any(not found_by(event, rest) for event in witnesses(selection, question)), question
+    # Every choice of one attribute for each kind of event needs as many calls or more.
+    events = [*kinds_of(selection), *REQUESTS]
+    assert len(asked) <= len({("EventName", event["EventName"]) for event in events})
+    assert len(asked) == len({by_user(event) or ("EventName", event["EventName"]) for event in events})
+
+
+#: Requests for a session: made by AWS, so without a user name.
+REQUESTS = [
+    {"EventName": name, "Username": None, "EventSource": "sts.amazonaws.com"}
+    for name in ("AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity")
+]
+
+
+def kinds_of(selection: Selection) -> list[dict[str, str | None]]:
+    """One event of every kind the selection names: (session, name) of each clause."""
+    return [
+        {"EventName": name, "Username": user, "EventSource": source}
+        for clause in selection.clauses
+        for user in sorted(clause.session_names or {None})
+        for source in sorted(clause.event_sources or {"any.amazonaws.com"})
+        for name in sorted(clause.event_names or {f"Any{user}"})
+    ]
+
+
+def witnesses(selection: Selection, question: Question) -> list[dict[str, str | None]]:
+    """Events of the selection that a call finds, as bare as records may be: a request of AWS has no user name."""
+    return [event for event in (*kinds_of(selection), *REQUESTS) if event[question.attribute] == question.value]
+
+
+def found_by(event: dict[str, str | None], calls: set[tuple[str, str]]) -> bool:
+    return any(event[attribute] == value for attribute, value in calls)
+
+
+def by_user(event: dict[str, str | None]) -> tuple[str, str | None] | None:
+    return ("Username", event["Username"]) if event["Username"] else None

@@ -56,6 +56,7 @@ class Known:
 
     tasks: Sequence[Row]
     volumes: Sequence[Row]
+    leaks: Sequence[Row]
     tls: Sequence[Row]
     outages: Mapping[str, Row]
     roles: Mapping[tuple[str, str] | None, Row]
@@ -110,6 +111,7 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
     return Known(
         tasks=rows(frames["tasks"]),
         volumes=rows(frames["volumes"]),
+        leaks=rows(frames["leaks"]),
         tls=rows(frames["tls"]),
         outages={row["id"]: row for row in rows(frames["outages"])},
         roles={role_key(row["role_arn"]): row for row in rows(frames["roles"])},

@@ -1,6 +1,6 @@
 """Findings beside tasks: leaked volumes, blocked TLS secrets, launches refused for `iam:PassRole`."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,17 +17,16 @@ from ecs_trail.analysis.findings.words import (
     sentence,
     spell,
 )
-from ecs_trail.arns import last_part, role_key
+from ecs_trail.arns import last_part, role_key, task_cluster
 from ecs_trail.frames import Row
-from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Phase, Severity, TlsState, VolumeState
+from ecs_trail.vocabulary import Basis, Confidence, FindingKind, Phase, Severity, TlsState
 
 
 def leaked(known: Known) -> Iterator[Row]:
     """Volumes whose task is gone and that nobody will delete, by role."""
     groups: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
-    for volume in known.volumes:
-        if volume["state"] == VolumeState.LEAKED:
-            groups[role_key(volume["role_arn"])].append(volume)
+    for volume in known.leaks:
+        groups[role_key(volume["role_arn"])].append(volume)
     for role_id, volumes in groups.items():
         role = known.roles.get(role_id)
         size = sum(volume["size_gib"] or 0 for volume in volumes)
@@ -40,22 +39,45 @@ def leaked(known: Known) -> Iterator[Row]:
             task_arns=sorted({volume["task_arn"] for volume in volumes if volume["task_arn"]}),
             volume_ids=sorted(volume["volume_id"] for volume in volumes),
             started_at=min((volume["created_at"] for volume in volumes if volume["created_at"]), default=None),
-            confidence=Confidence.LIKELY,
+            confidence=_weakest(volumes),
             basis=[Basis.SILENCE],
-            explanation="Their tasks have stopped or never started, the volumes should have been deleted, and no "
-            "deletion is in the evidence. Check that a volume is unattached before deleting it.",
+            explanation=_why_leaked(volumes),
             evidence=[event for volume in volumes for event in volume["evidence"][:1]],
             repair=[_check_and_delete(volume) for volume in sorted(volumes, key=lambda one: one["volume_id"])[:20]],
         )
 
 
+def _weakest(volumes: Sequence[Row]) -> str:
+    order = list(Confidence)
+    return order[max(order.index(Confidence(volume["confidence"])) for volume in volumes)]
+
+
+def _why_leaked(volumes: Sequence[Row]) -> str:
+    """Why they count as left behind, what they cost, and what to look at before deleting."""
+    reasons = Counter(volume["why"] for volume in volumes)
+    told = "; ".join(f"{counted(number, 'volume')}: {why}" for why, number in sorted(reasons.items()))
+    cost = sum(volume["monthly_cost_usd"] or 0 for volume in volumes)
+    ages = [volume["age_days"] for volume in volumes if volume["age_days"] is not None]
+    age = f"The oldest is {max(ages):,.0f} days old. " if ages else ""
+    attached = [volume["volume_id"] for volume in volumes if volume["is_attached"]]
+    held = f"Still attached to an instance, so in use or stuck: {', '.join(attached[:3])}. " if attached else ""
+    return (
+        f"They should have been deleted with their tasks, and no deletion is in the evidence ({told}). {age}"
+        f"Storage costs roughly ${cost:,.2f} a month at list prices. {held}"
+        "Check that a volume is unattached, and that nobody wants its data, before deleting it."
+    )
+
+
 def _check_and_delete(volume: Row) -> repair.Step:
     where = ("--region", volume["region"] or "REGION")
+    task = volume["task_arn"]
+    is_gone = ("aws", "ecs", "describe-tasks", *where, "--cluster", task_cluster(task) or "default", "--tasks", task)
     return repair.step(
-        f"Check {volume['volume_id']}, then delete it if it is 'available'.",
+        f"Check {volume['volume_id']}, then delete it if it is 'available' and its task is MISSING or STOPPED.",
+        *([repair.command(*is_gone, "--query", "[tasks[].lastStatus,failures]")] if task else []),
         repair.command(
             *("aws", "ec2", "describe-volumes", *where, "--volume-ids", volume["volume_id"]),
-            *("--query", "Volumes[].[VolumeId,State,Attachments]"),
+            *("--query", "Volumes[].[VolumeId,State,Attachments,Tags]"),
         ),
         repair.command("aws", "ec2", "delete-volume", *where, "--volume-id", volume["volume_id"]),
     )

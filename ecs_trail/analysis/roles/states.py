@@ -45,16 +45,18 @@ class Snapshot:
     role_id: str
     documents: tuple[tuple[str, str, str, bool], ...] = ()
     role_arn: str = ""
+    #: False when part of the role could not be read: what is not named is unknown, not absent.
+    complete: bool = True
 
     @property
     def state(self) -> RoleState:
-        """The snapshot as a complete state."""
+        """The snapshot as a state."""
         return RoleState(
             trust=self.trust,
             attached=self.attached,
-            inline=tuple(sorted(self.inline)),
+            inline=tuple(sorted(self.inline, key=lambda item: item[0])),
             boundary=self.boundary,
-            complete=True,
+            complete=self.complete,
             role_id=self.role_id,
         )
 

@@ -25,10 +25,11 @@ _NOT_BUILT_IN: Final = {
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
 
-def open_source(text: str, *, max_scan: int | None = None) -> Source:
+def open_source(text: str, *, max_scan: int | None = None, checkpoint: Path | None = None) -> Source:
     """The source a user named: a path, or one of the schemes of the command line.
 
-    `max_scan` is how many bytes a paid query may scan before it is stopped, None for no limit.
+    `max_scan` is how many bytes a paid query may scan before it is stopped, None for no limit. `checkpoint` is the file
+    in which an `api://` source keeps its pages; other sources need none.
     Raises `UsageError` for a scheme that is unknown or not built in, and for an empty name.
     """
     cleaned = text.strip()
@@ -37,7 +38,7 @@ def open_source(text: str, *, max_scan: int | None = None) -> Source:
     match = _SCHEME.match(cleaned)
     scheme = match.group(1).lower() if match else ""
     if match and scheme == "api":
-        return LookupSource(parse_regions(cleaned[match.end() :]))
+        return LookupSource(parse_regions(cleaned[match.end() :]), page_log=checkpoint)
     if match and scheme == "s3":
         return parse_location(cleaned[match.end() :])
     if match and scheme == "athena":

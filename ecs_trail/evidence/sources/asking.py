@@ -8,14 +8,13 @@ Attributes, limits and order: *AWS CloudTrail API Reference*, "LookupEvents"; `U
 assumed role: *Amazon ECS Developer Guide*, "Amazon ECS infrastructure IAM role". Both read on 2026-11-24.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
-from types import MappingProxyType
 from typing import Final
 
-from ecs_trail.arns import partition_of_region
+from ecs_trail.arns import HOME_REGIONS, partition_of_region
 from ecs_trail.event_names import VOLUME_EVENTS
 from ecs_trail.selection import Clause, Selection
 from ecs_trail.times import EVER, Window, format_time
@@ -23,10 +22,7 @@ from ecs_trail.times import EVER, Window, format_time
 #: Services whose events lie in one Region of the partition (*AWS CloudTrail User Guide*, "CloudTrail concepts", Global
 #: service events; IAM since 2021-11-22).
 GLOBAL_SOURCES: Final = frozenset({"iam.amazonaws.com", "organizations.amazonaws.com"})
-#: Partition -> that Region. Only the first is on an AWS page; for the others every Region named is asked as well.
-HOME_REGIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-)
+#: Partitions whose home Region is on an AWS page; elsewhere every Region named is asked as well.
 CONFIRMED_HOME: Final = frozenset({"aws"})
 #: STS calls with a `roleSessionName` (*AWS STS API Reference*). AWS makes them without a user name.
 _SESSION_REQUESTS: Final = frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})

@@ -4,7 +4,7 @@
 files: rows are sorted by time, causal rank and id, and of several copies the one with the smallest source name is kept.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
@@ -17,7 +17,10 @@ from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import read_unit
-from ecs_trail.evidence.tasks import read_task_states, task_rows
+from ecs_trail.evidence.snapshots.role_states import RoleSnapshot
+from ecs_trail.evidence.snapshots.states import States, states_of
+from ecs_trail.evidence.snapshots.volume_states import volume_texts
+from ecs_trail.evidence.tasks import task_texts
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
@@ -108,11 +111,18 @@ class Resumable(Protocol):
 
 @dataclass
 class Evidence:
-    """What a scan found: `events` (`EVENT_SCHEMA`, sorted, each event once), saved `task_states`, and the receipt."""
+    """What a scan found: `events` (`EVENT_SCHEMA`, sorted, each event once), saved `task_states`, and the receipt.
+
+    Beside them what else was saved: `missing_tasks`, `volume_states`, `service_states`, `role_states`.
+    """
 
     events: pa.Table
     task_states: list[Row]
     receipt: Receipt = field(default_factory=Receipt)
+    missing_tasks: list[Row] = field(default_factory=list)
+    volume_states: list[Row] = field(default_factory=list)
+    service_states: list[Row] = field(default_factory=list)
+    role_states: list[RoleSnapshot] = field(default_factory=list)
 
     def raw(self, event_id: str) -> str:
         """The record exactly as received, JSON text. Raises `UsageError` when no selected event has this id."""
@@ -133,27 +143,29 @@ def scan(
     workers: int = 1,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
+    volume_files: Sequence[Path] = (),
 ) -> Evidence:
     """Read the sources and apply the selection once, exactly.
 
     `workers` above 1 spread the files over processes; the answer is the same. `progress` is called with units done and
-    expected. `task_files` are files given as saved task states. Raises `UsageError` for a source that is not there.
+    expected. `task_files` and `volume_files` are files given as saved states of tasks and volumes. Raises `UsageError`
+    for a source that is not there.
     """
     if workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
-    states, problems = read_task_states(task_files)
+    given = [task_texts(task_files), volume_texts(volume_files)]
     for reading in _readings(sources, selection, workers, progress, gatherer):
         gatherer.take(reading)
-    receipt.problems.extend(problems)
     events, duplicates, conflicts = merge(gatherer.finish())
     receipt.duplicates += duplicates
     receipt.events_selected = events.num_rows
     receipt.records_not_selected = receipt.records_read - receipt.duplicates - events.num_rows
-    found, found_problems = task_rows(sorted(gatherer.task_texts, key=lambda text: (text.source, text.text)))
-    receipt.problems = sorted({*receipt.problems, *conflicts, *found_problems})
-    return Evidence(events, _distinct(states, found), receipt)
+    states: States = states_of([text for texts, _ in given for text in texts], gatherer.task_texts)
+    troubles = [problem for _, problems in given for problem in problems]
+    receipt.problems = sorted({*receipt.problems, *troubles, *conflicts, *states.problems})
+    return Evidence(events, states.tasks, receipt, states.missing, states.volumes, states.services, states.roles)
 
 
 def probe_of(selection: Selection) -> Probe:
@@ -255,17 +267,3 @@ def _close(iterator: Iterator[Fetched]) -> None:
     close = getattr(iterator, "close", None)
     if close is not None:
         close()
-
-
-def _distinct(*groups: Iterable[Row]) -> list[Row]:
-    """Rows once each: a file given with --tasks may lie in a source folder as well, under another name for its path."""
-    seen: set[tuple[object, ...]] = set()
-    kept: list[Row] = []
-    for row in (row for group in groups for row in group):
-        key = tuple(value for name, value in row.items() if name != "source")
-        if key not in seen:
-            seen.add(key)
-            kept.append(row)
-    return sorted(
-        kept, key=lambda row: (str(row["task_arn"]), str(row["seen_at"]), str(row["volume_id"]), str(row["version"]))
-    )

@@ -1,13 +1,20 @@
 """How far the queries of LookupEvents are: what a later run need not ask again, and how much is still to come."""
 
+import hashlib
 import json
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+from ecs_trail.errors import UsageError
 from ecs_trail.evidence.sources.asking import Question
+from ecs_trail.times import format_time
+
+_SCHEMA: Final = "ecs-trail/lookup-pages/1"
 
 #: How far event history reaches back (*AWS CloudTrail API Reference*, "LookupEvents", read on 2026-11-24).
 HISTORY: Final = timedelta(days=90)
@@ -47,6 +54,88 @@ class Checkpoint:
     def from_marks(cls, marks: Mapping[str, str]) -> "Checkpoint":
         """The checkpoint made of the latest mark of each query (`to_json` of one query)."""
         return cls({key: one for text in marks.values() for key, one in cls.from_json(text).taken.items()})
+
+
+class PageLog:
+    """The pages a run was given, in a file that only grows: after a kill the next run reads them from there.
+
+    One JSON line a page, on disk before the page is handed on; a line cut short by the kill is not counted. The file
+    holds records as received, so nobody but its owner may read it. It belongs to one plan and is removed at the end.
+    """
+
+    def __init__(self, path: Path, plan: tuple[Question, ...], began: datetime) -> None:
+        """Open or begin the file. Raises `UsageError` where it is another plan's, no such file, or unwritable."""
+        self.path = path
+        self.taken: dict[str, Progress] = {}
+        self.is_resumed = False
+        self._lines: list[dict[str, Any]] = []
+        fingerprint = hashlib.sha256("\n".join(sorted(map(str, plan))).encode()).hexdigest()
+        self.began = format_time(began)
+        try:
+            whole = self._load(fingerprint) if path.exists() else 0
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+            os.ftruncate(handle, whole)
+            self._stream = os.fdopen(handle, "ab")
+            if not whole:
+                self._write({"schema": _SCHEMA, "plan": fingerprint, "began": self.began})
+        except OSError as error:
+            raise UsageError(
+                f"the checkpoint '{path}' cannot be used: {error.strerror or error}.",
+                hint="--checkpoint names a file in a folder that exists and is yours.",
+            ) from error
+
+    def pages(self) -> Iterator[tuple[str, bytes]]:
+        """The names and bytes of the pages that earlier runs were given."""
+        for line in self._lines:
+            yield line["name"], line["page"].encode("utf-8", "surrogatepass")
+        self._lines = []
+
+    def add(self, key: str, progress: Progress, name: str, data: bytes) -> None:
+        """Keep one page more. When this returns, it is on disk."""
+        page = data.decode("utf-8", "surrogatepass")
+        self._write({"key": key, "progress": asdict(progress), "name": name, "page": page})
+
+    def close(self, *, is_done: bool) -> None:
+        """Close the file; remove it when all pages were handed on."""
+        self._stream.close()
+        if is_done:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps(line, default=datetime.isoformat).encode() + b"\n")
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def _load(self, fingerprint: str) -> int:
+        """Read the lines; gives the length of the whole ones."""
+        length = 0
+        lines: list[dict[str, Any]] = []
+        with self.path.open("rb") as stream:
+            for text in stream:
+                line = _line(text)
+                if line is None:
+                    break
+                length += len(text)
+                lines.append(line)
+        head = lines[0] if lines else {}
+        if not lines and not length and not self.path.stat().st_size:
+            return 0
+        if head.get("schema") != _SCHEMA or head.get("plan") != fingerprint:
+            raise UsageError(
+                f"'{self.path}' is no checkpoint of this question.",
+                hint="ask exactly as before, with times that are not relative, or name a new file.",
+            )
+        self.is_resumed, self.began, self._lines = len(lines) > 1, head["began"], lines[1:]
+        self.taken = {line["key"]: _progress_of(line["progress"]) for line in self._lines}
+        return length
+
+
+def _line(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text) if text.endswith(b"\n") else None
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None
 
 
 class Estimate:

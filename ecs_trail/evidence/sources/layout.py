@@ -25,6 +25,8 @@ LEAD: Final = timedelta(hours=1)
 PAD_DAYS: Final = 1
 #: One file about every five minutes for each account and Region (same guide, "How CloudTrail works").
 FILES_A_DAY: Final = 288
+#: The fewest keys asked for at once.
+_SMALL_PAGE: Final = 50
 #: From here on IAM's events are delivered as of us-east-1 only; before, also in folders of other Regions.
 _GLOBAL_AT_HOME: Final = datetime(2021, 11, 22, tzinfo=UTC)
 _GLOBAL: Final = frozenset({"iam.amazonaws.com", "organizations.amazonaws.com"})
@@ -48,11 +50,16 @@ class Place:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Stretch:
-    """Keys to list: those below `prefix`, after the key `after`, before the key `until`; empty texts bound nothing."""
+    """Keys to list: those below `prefix`, after the key `after`, before the key `until`; empty texts bound nothing.
+
+    `page` is how many keys to ask for at once where `until` cuts a folder, so that few are listed beyond it; 0 leaves
+    it to S3.
+    """
 
     prefix: str
     after: str = ""
     until: str = ""
+    page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +135,22 @@ def _spans(clause: Clause, account: str, region: str) -> Iterator[Window]:
 def stretches(place: Place, window: Window) -> list[Stretch]:
     """What to list of a place for a window that is bounded on both sides: its day folders, whole months as one.
 
-    One day folder more on each side; of the first, only files stamped less than an hour before the window.
+    The names tell when a file was delivered: from an hour before the window to a day after it.
     """
     first, last = _edges(window)
     if first is None or last is None:
         return [Stretch(place.prefix)]
     found: list[Stretch] = []
     day = first.date()
-    while day <= last:
+    while day <= last.date():
         month_end = _next_month(day) - timedelta(days=1)
-        if day.day == 1 and month_end <= last and day != first.date():
+        if day.day == 1 and month_end < last.date() and day != first.date():
             found.append(Stretch(f"{place.prefix}{day:%Y/%m}/"))
             day = month_end
         else:
-            prefix = f"{place.prefix}{day:%Y/%m/%d}/"
-            found.append(Stretch(prefix, after=_stamp_key(place, first) if day == first.date() else ""))
+            after = _stamp_key(place, first) if day == first.date() else ""
+            until, page = _cut(place, last) if day == last.date() else ("", 0)
+            found.append(Stretch(f"{place.prefix}{day:%Y/%m/%d}/", after, until, page))
         day += timedelta(days=1)
     return found
 
@@ -156,11 +164,22 @@ def month_stretch(place: Place, year: str, month: str, window: Window) -> Stretc
     except ValueError:  # a folder of another name: read it
         return Stretch(prefix)
     closing = _next_month(opening) - timedelta(days=1)
-    if (first is not None and closing < first.date()) or (last is not None and opening > last):
+    if (first is not None and closing < first.date()) or (last is not None and opening > last.date()):
         return None
     after = _stamp_key(place, first) if first is not None and first.date() >= opening else ""
-    until = f"{place.prefix}{last + timedelta(days=1):%Y/%m/%d}/" if last is not None and last < closing else ""
+    until = ""
+    if last is not None and last.date() <= closing:
+        next_day = f"{place.prefix}{last.date() + timedelta(days=1):%Y/%m/%d}/"
+        until = _cut(place, last)[0] or (next_day if last.date() < closing else "")
     return Stretch(prefix, after, until)
+
+
+def _cut(place: Place, last: datetime) -> tuple[str, int]:
+    """The key to stop at in the last day folder, and the page to ask for; none where the day is read to its end."""
+    stop = last + timedelta(minutes=1)
+    if stop.date() != last.date():
+        return "", 0
+    return _stamp_key(place, stop), max(_SMALL_PAGE, round(1.1 * FILES_A_DAY * stop.hour / 24))
 
 
 def year_holds(year: str, window: Window) -> bool:
@@ -174,7 +193,29 @@ def year_holds(year: str, window: Window) -> bool:
 def days_of(window: Window) -> tuple[date | None, date | None]:
     """The first and last day folder read for a window; None where the window is unbounded."""
     first, last = _edges(window)
-    return (None if first is None else first.date()), last
+    return (None if first is None else first.date()), (None if last is None else last.date())
+
+
+def reach(selection: Selection) -> list[tuple[str, list[str]]]:
+    """Which Regions of which accounts can hold something of a selection, in words: `every account` and `other accounts`
+    stand for those not named, `every Region` for all. For plans; a place is judged by `wanted`.
+    """
+    accounts = sorted(frozenset().union(*(one.accounts for one in selection.clauses if one.accounts is not None)))
+    regions = sorted(frozenset({_HOME}).union(*(one.regions for one in selection.clauses if one.regions is not None)))
+    found: list[tuple[str, list[str]]] = []
+    for account in (*accounts, ""):
+        named = [one for one in regions if wanted(selection, account, one) is not None]
+        is_open = wanted(selection, account, _other_region(regions)) is not None
+        where = ["every Region"] if is_open else named
+        if where:
+            found.append((account or ("other accounts" if accounts else "every account"), where))
+    return found
+
+
+def _other_region(regions: list[str]) -> str:
+    """A Region that nobody named, of the partition of those named."""
+    prefix = next((one.split("-", 1)[0] for one in regions if partition_of_region(one) != "aws"), "xx")
+    return f"{prefix}-other-9"
 
 
 def accounts_of(names: Iterable[str]) -> list[str]:
@@ -207,7 +248,7 @@ def may_hold(key: str, window: Window) -> bool:
     first, last = _edges(window)
     if first is not None and day < first.date() - pad:
         return False
-    return last is None or name == "a day" or day <= last
+    return last is None or name == "a day" or day <= last.date()
 
 
 #: Days in keys: what shows them -> the year, month and day.
@@ -222,13 +263,12 @@ _DATED: Final = {
 }
 
 
-def _edges(window: Window) -> tuple[datetime | None, date | None]:
-    """The first stamp and the last day to read."""
+def _edges(window: Window) -> tuple[datetime | None, datetime | None]:
+    """The first and the last moment of delivery to read."""
     first = None if window.start is None else window.start.astimezone(UTC) - LEAD
     if window.end is None:
         return first, None
-    newest = window.end.astimezone(UTC) - timedelta(microseconds=1)
-    return first, newest.date() + timedelta(days=PAD_DAYS)
+    return first, window.end.astimezone(UTC) - timedelta(microseconds=1) + timedelta(days=PAD_DAYS)
 
 
 def _stamp_key(place: Place, first: datetime) -> str:

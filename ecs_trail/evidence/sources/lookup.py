@@ -7,9 +7,10 @@ newest first, two requests a second for each account and Region, the same parame
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from ecs_trail.evidence.sources.aws import (
     make_client,
 )
 from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
-from ecs_trail.evidence.sources.checkpoints import HISTORY, Checkpoint, Estimate, Progress
+from ecs_trail.evidence.sources.checkpoints import HISTORY, Checkpoint, Estimate, PageLog, Progress
 from ecs_trail.evidence.sources.pacing import LOOKUP_RATE, Pacer, shared_pacer
 from ecs_trail.selection import Selection
 from ecs_trail.times import format_time
@@ -62,18 +63,22 @@ class LookupSource:
         *,
         volume_ids: frozenset[str] = frozenset(),
         checkpoint: Checkpoint | None = None,
+        page_log: Path | None = None,
         client: ClientMaker | None = None,
         pacer: Callable[[str], Pacer] = shared_pacer,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """`volume_ids`: ask for these volumes instead of all volume calls; volume calls on others are then not found.
 
-        `client` makes a CloudTrail client for a Region, `pacer` gives the pacer of a Region,
-        `now` the time that event history reaches back from.
+        `checkpoint` tells pages that another place holds already and are not given again; `page_log` is a file that
+        keeps pages, so that a run after a kill gives all of them and asks only for the rest. `client` makes a
+        CloudTrail client for a Region, `pacer` gives the pacer of a Region, `now` the time that history reaches back
+        from.
         """
         self.regions = _checked(regions)
         self.volume_ids = volume_ids
         self.checkpoint = checkpoint or Checkpoint()
+        self.page_log = page_log
         self._client = client or _cloudtrail
         self._pacer = pacer
         self._now = now
@@ -130,13 +135,30 @@ class LookupSource:
         """
         made = plan if isinstance(plan, LookupPlan) else self.plan(plan.selection)
         yield from self._remarks(made)
-        work = _Work(made, self.checkpoint.taken, self._client, self._pacer, now=self._now())
+        now = self._now()
+        log = None if self.page_log is None else PageLog(self.page_log, made.questions, now)
+        is_done = False
         try:
-            yield from self._pages(work)
+            if log is not None:
+                yield from self._resumed(log)
+            work = _Work(made, {**self.checkpoint.taken, **(log.taken if log else {})}, self._client, self._pacer, now)
+            try:
+                is_done = yield from self._pages(work, log)
+            finally:
+                work.stop()
         finally:
-            work.stop()
+            if log is not None:
+                log.close(is_done=is_done)
 
-    def _pages(self, work: "_Work") -> Iterator[Fetched]:
+    def _resumed(self, log: PageLog) -> Iterator[Fetched]:
+        if log.is_resumed:
+            words = f"goes on where an earlier run ended; that run began at {log.began}, later events may be missing."
+            yield Fetched(self.name, problem=Problem(self.name, "resumed", words))
+        for name, data in log.pages():
+            yield Fetched(name, data=data)
+
+    def _pages(self, work: "_Work", log: PageLog | None) -> Generator[Fetched, None, bool]:
+        """The pages; true in the end when every Region has answered."""
         denied: list[tuple[str, EcsTrailError]] = []
         for page in work.pages():
             if isinstance(page, _Denied):
@@ -144,11 +166,14 @@ class LookupSource:
                 if len(denied) == len(work.regions):
                     raise denied[0][1]
                 continue
+            if log is not None:
+                log.add(page.key, page.progress, page.fetched.source, page.fetched.data or b"")
             yield replace(page.fetched, mark=Checkpoint({page.key: page.progress}).to_json())
             self.checkpoint.taken[page.key] = page.progress
         for region, error in denied:
             where = f"api://{region}"
             yield Fetched(where, problem=Problem(where, "no_permission", error.message))
+        return not denied
 
     def _remarks(self, plan: LookupPlan) -> Iterator[Fetched]:
         oldest = self._now() - HISTORY
@@ -205,7 +230,6 @@ class _Work:
         taken: Mapping[str, Progress],
         client: ClientMaker,
         pacer: Callable[[str], Pacer],
-        *,
         now: datetime,
     ) -> None:
         self.now = now

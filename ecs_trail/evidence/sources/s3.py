@@ -85,16 +85,19 @@ class S3Source:
             selection=selection,
             reads=(
                 f"LIST of the folders below {self.name}: organizations, accounts, Regions",
-                f"accounts: {_facet(selection, 'accounts')}; Regions: {_facet(selection, 'regions')}",
+                *_reach(selection, spot.account),
                 f"LIST and GET, for each account and Region: {_days(selection.window)}",
                 f"no trail layout there: every object below{_DATED}",
             ),
             widened=(
-                f"{layout.PAD_DAYS} day folder after the window, as files come late, and the hour before it",
+                f"files delivered up to {layout.PAD_DAYS} day after the window, as they come late, and the hour before",
                 "us-east-1 for IAM and Organizations, whatever Regions are asked for",
             ),
-            trimmed=("sessions, names, errors and exact times: a file must be read to know what it holds",),
-            bill=_bill(selection),
+            trimmed=(
+                "sessions, names, errors and exact times: a file must be read to know what it holds",
+                "files delivered later still (a bucket that refused them for a while) need a later --until",
+            ),
+            bill=_bill(selection, spot.account),
         )
 
     def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:
@@ -178,7 +181,9 @@ class _Survey:
 
     def _list(self, stretch: Stretch) -> list[Listed | Problem]:
         try:
-            return list(self.bucket.objects(stretch.prefix, after=stretch.after, until=stretch.until))
+            return list(
+                self.bucket.objects(stretch.prefix, after=stretch.after, until=stretch.until, page=stretch.page)
+            )
         except DeniedError as error:
             where = self.bucket.name_of(stretch.prefix)
             return [Problem(where, "no_permission", error.message)]
@@ -331,9 +336,14 @@ def _folder(prefix: str) -> str:
     return f"{prefix}/" if prefix else ""
 
 
-def _facet(selection: Selection, name: str) -> str:
-    asked = [getattr(clause, name) for clause in selection.clauses]
-    return "all" if not asked or None in asked else ", ".join(sorted(frozenset().union(*asked)))
+def _reach(selection: Selection, account: str | None) -> list[str]:
+    """The accounts and Regions read, in words; a prefix below one account leaves only that one."""
+    told = layout.reach(selection)
+    if account is not None:
+        told = [(account, where) for one, where in told if one == account] or [
+            (account, where) for one, where in told if one in {"every account", "other accounts"}
+        ]
+    return [f"{one}: {', '.join(where)}" for one, where in told]
 
 
 def _days(window: Window) -> str:
@@ -341,26 +351,32 @@ def _days(window: Window) -> str:
     return f"YYYY/MM/DD from {first or 'the first'} to {last or 'the last'}"
 
 
-def _bill(selection: Selection) -> str:
+def _bill(selection: Selection, account: str | None) -> str:
     first, last = layout.days_of(selection.window)
     if first is None or last is None:
         return (
             "a window open on one side: one LIST for each 1,000 objects, one GET each; for each account and Region "
             f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * _GET_PRICE:.4f}) a day"
         )
-    days = (last - first) // timedelta(days=1) + 1
-    place = Place("", "", "")
-    lists = len(layout.stretches(place, selection.window))
-    objects = days * layout.FILES_A_DAY
+    start, end = selection.window.start, selection.window.end
+    span = (end - start if start and end else timedelta()) + layout.LEAD + timedelta(days=layout.PAD_DAYS)
+    lists = len(layout.stretches(Place("", "", ""), selection.window))
+    objects = round(span / timedelta(days=1) * layout.FILES_A_DAY)
     price = lists * _LIST_PRICE + objects * _GET_PRICE
     words = f"{lists} LIST and at most about {objects:,} GET requests (${price:.4f})"
-    accounts, regions = _count(selection, "accounts"), _count(selection, "regions")
+    places = _places(selection, account)
     total = (
-        f"; {accounts * regions} of them: at most about ${price * accounts * regions:.4f}" if accounts * regions else ""
+        f"; {places} of them: at most about {objects * places:,} objects listed, whatever else the bucket holds, "
+        f"and ${price * places:.4f}"
+        if places
+        else ""
     )
     return f"for each account and Region {words}{total}; and a few LIST to find them; without data transfer"
 
 
-def _count(selection: Selection, name: str) -> int:
-    asked = [getattr(clause, name) for clause in selection.clauses]
-    return 0 if not asked or None in asked else len(frozenset().union(*asked))
+def _places(selection: Selection, account: str | None) -> int:
+    """How many account and Region folders are read; 0 where that is known only after a look."""
+    told = [line.partition(": ")[2] for line in _reach(selection, account)]
+    if account is None and any(one in {"every account", "other accounts"} for one, _ in layout.reach(selection)):
+        return 0
+    return 0 if "every Region" in told else sum(len(one.split(", ")) for one in told)

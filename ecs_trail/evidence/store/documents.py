@@ -4,14 +4,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from ecs_trail.evidence.ledger import TaskText
+from ecs_trail.evidence.snapshots.states import states_of
 from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.plain import time_to_plain
-from ecs_trail.evidence.tasks import task_rows
-
-TASK_STATE: Final = "task_state"
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -26,12 +23,13 @@ class Document:
     captured_at: str | None = None
 
     @classmethod
-    def of_task(cls, found: TaskText) -> "Document":
-        """A saved ECS task state."""
-        rows, _ = task_rows([found])
-        moments = [row["seen_at"] for row in rows if row["seen_at"] is not None]
+    def of_state(cls, found: TaskText) -> "Document":
+        """A saved state of tasks, volumes, services or a role."""
+        states = states_of([found], [])
+        seen = [row["seen_at"] for row in (*states.tasks, *states.volumes, *states.services)]
+        moments = [one for one in (*seen, *(role.captured_at for role in states.roles)) if one is not None]
         text = found.text.decode("utf-8", "surrogateescape")
-        return cls(TASK_STATE, found.source, text, time_to_plain(max(moments, default=None)))
+        return cls(found.kind, found.source, text, time_to_plain(max(moments, default=None)))
 
 
 def write_documents(path: Path, documents: Iterable[Document]) -> None:
@@ -54,7 +52,5 @@ def read_documents(folder: Path, manifest: Manifest) -> list[Document]:
 
 
 def task_texts(documents: Iterable[Document]) -> list[TaskText]:
-    """The saved task states among documents, as a scan takes them."""
-    return [
-        TaskText(one.text.encode("utf-8", "surrogateescape"), one.source) for one in documents if one.kind == TASK_STATE
-    ]
+    """The documents as a scan takes saved states."""
+    return [TaskText(one.text.encode("utf-8", "surrogateescape"), one.source, one.kind) for one in documents]

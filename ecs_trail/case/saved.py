@@ -1,0 +1,57 @@
+"""What a case was given: the evidence with its receipt, and the saved states in it up to the moment judged at."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cached_property
+
+import pandas as pd
+
+from ecs_trail.evidence.snapshots.service_states import SERVICE_STATES
+from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
+from ecs_trail.evidence.sources.base import Evidence, Receipt
+from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
+from ecs_trail.frames import Row, rows
+from ecs_trail.times import Window
+
+
+class SavedStates:
+    """Evidence and saved states, none later than `as_of` or the window's end where these were given."""
+
+    def __init__(self, evidence: Evidence, *, window: Window, as_of: datetime | None) -> None:
+        """`as_of` is the moment that was given, if any. Times are aware UTC."""
+        self.evidence = evidence
+        self.window = window
+        self._as_of = as_of
+
+    @property
+    def receipt(self) -> Receipt:
+        """What was read, left out, failed and counted."""
+        return self.evidence.receipt
+
+    @cached_property
+    def task_states(self) -> pd.DataFrame:
+        """Saved task states."""
+        return TASK_STATES.frame(self._seen_by_then(self.evidence.task_states))
+
+    @cached_property
+    def missing_tasks(self) -> pd.DataFrame:
+        """Tasks that ECS was asked for and no longer knew."""
+        return MISSING_TASKS.frame(self._seen_by_then(self.evidence.missing_tasks))
+
+    @cached_property
+    def volume_states(self) -> pd.DataFrame:
+        """Saved volume states."""
+        return VOLUME_STATES.frame(self._seen_by_then(self.evidence.volume_states))
+
+    @cached_property
+    def service_states(self) -> pd.DataFrame:
+        """Saved configurations of services."""
+        return SERVICE_STATES.frame(self._seen_by_then(self.evidence.service_states))
+
+    def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
+        until = self._as_of or self.window.end
+        return [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
+
+    def _newest_state(self) -> datetime | None:
+        saved = (self.task_states, self.missing_tasks, self.volume_states)
+        return max((row["seen_at"] for frame in saved for row in rows(frame) if row["seen_at"]), default=None)

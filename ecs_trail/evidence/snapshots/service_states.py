@@ -1,0 +1,64 @@
+"""Saved `DescribeServices` answers -> rows of `SERVICE_STATES`: which configuration a service gave its tasks.
+
+*Amazon ECS API Reference*, "Service" and "Deployment", read on 2026-11-24. A deployment has the members of the request
+that made it (`volumeConfigurations`, `serviceConnectConfiguration`, …), so it is kept as JSON text and read like one.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ecs_trail.arns import last_part
+from ecs_trail.evidence.ledger import Problem, TaskText
+from ecs_trail.evidence.moments import moment_of
+from ecs_trail.evidence.texts import lenient
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row
+
+SERVICE_STATES: Final = FrameSpec(
+    name="service_states",
+    doc="saved states of services, one row per service, deployment and moment; `settings` is JSON text",
+    key=("service_arn", "settings", "seen_at"),
+    columns={"service_arn": TEXT, "cluster": TEXT, "settings": TEXT, "seen_at": TIME, "source": TEXT},
+)
+_SETTINGS: Final = (
+    "volumeConfigurations",
+    "serviceConnectConfiguration",
+    "vpcLatticeConfigurations",
+    "loadBalancers",
+)
+
+
+def service_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
+    """Rows of `SERVICE_STATES` from saved states, and what could not be read of them."""
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            value = lenient(text.text)
+        except ValueError as error:
+            problems.append(Problem(text.source, "broken_json", f"a saved service state cannot be read: {error}."))
+            continue
+        rows.extend(_rows_of(value, text.source))
+    return rows, problems
+
+
+def _rows_of(value: Any, source: str) -> Iterator[Row]:
+    answer = value if isinstance(value, dict) else {"services": value}
+    seen = moment_of(answer.get("capturedAt"))
+    listed = answer["services"] if isinstance(answer.get("services"), list) else [answer]
+    for service in (one for one in listed if isinstance(one, dict) and isinstance(one.get("serviceArn"), str)):
+        made = [one for name in ("deployments", "taskSets") for one in service.get(name) or () if isinstance(one, dict)]
+        # load balancers stand at the service itself, the rest at its deployments
+        for settings in dict.fromkeys(filter(None, (_settings(one) for one in (service, *made)))):
+            yield {
+                "service_arn": service["serviceArn"],
+                "cluster": last_part(str(service.get("clusterArn", ""))) or None,
+                "settings": settings,
+                "seen_at": seen,
+                "source": source,
+            }
+
+
+def _settings(holder: Mapping[str, Any]) -> str:
+    kept = {name: holder[name] for name in _SETTINGS if holder.get(name)}
+    return json.dumps(kept, separators=(",", ":"), sort_keys=True) if kept else ""
