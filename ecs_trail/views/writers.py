@@ -1,0 +1,47 @@
+"""Which file name means which writer: one small table, the longest suffix first.
+
+A writer takes the investigation document and the frames that add detail (`events`, `volume_calls`; both may be
+missing) and gives bytes; equal evidence gives equal bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Final
+
+import pandas as pd
+
+from ecs_trail.errors import UsageError
+from ecs_trail.views.document import to_json
+from ecs_trail.views.ocsf import ocsf_json, ocsf_lines
+from ecs_trail.views.plain import Document, sound
+from ecs_trail.views.ticket import ticket
+from ecs_trail.views.timesketch import timesketch
+from ecs_trail.views.trace import trace
+from ecs_trail.views.workbook import workbook
+
+Frames = Mapping[str, pd.DataFrame]
+Writer = Callable[[Document, Frames], bytes]
+
+#: Suffix -> writer. `.jsonl` alone is Timesketch's, the one JSON-lines format that opens without a mapping.
+WRITERS: Final[Mapping[str, Writer]] = MappingProxyType(
+    {
+        ".ocsf.jsonl": lambda document, _: ocsf_lines(document),
+        ".ocsf.json": lambda document, _: ocsf_json(document),
+        ".trace.json": trace,
+        ".timesketch.jsonl": timesketch,
+        ".jsonl": timesketch,
+        ".json": lambda document, _: to_json(sound(document)),
+        ".xlsx": lambda document, _: workbook(document),
+        ".md": lambda document, _: ticket(document),
+    }
+)
+
+
+def writer_for(path: str | PurePath) -> Writer:
+    """The writer of a file name. Raises `UsageError` for a suffix that none has, and lists those there are."""
+    name = PurePath(path).name.lower()
+    suffix = next((one for one in sorted(WRITERS, key=len, reverse=True) if name.endswith(one)), None)
+    if suffix is None:
+        raise UsageError(f"'{name}' names no kind of report.", hint=f"end it with one of {', '.join(WRITERS)}.")
+    return WRITERS[suffix]
