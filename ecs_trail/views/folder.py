@@ -4,6 +4,7 @@ The folder is written aside and swapped in whole. It is only ever replaced when 
 lists each file with its hash, and a file that is not on it, or was changed since, stops the run.
 """
 
+import glob
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from ecs_trail.views.plain import dumped
 KINDS: Final = ("csv", "parquet")
 MANIFEST: Final = "ecs-trail-export.json"
 README: Final = "README.md"
+_OLD: Final = ".old"
 _SCHEMA: Final = "ecs-trail/export/1"
 
 
@@ -47,8 +49,9 @@ def write_folder(tables: Iterable[Table], target: str | Path, kind: str, *, as_o
     if kind not in KINDS:
         raise UsageError(f"a folder of '{kind}' cannot be written.", hint=f"choose one of {', '.join(KINDS)}.")
     place = Path(target).resolve()
-    _refuse_foreign(place, str(target))
     try:
+        _recover(place)
+        _refuse_foreign(place, str(target))
         aside = Path(tempfile.mkdtemp(prefix=f".{place.name[:64]}.", suffix=".part", dir=place.parent))
         try:
             _fill(aside, list(tables), kind, as_of)
@@ -110,6 +113,18 @@ def _fill(aside: Path, tables: list[Table], kind: str, as_of: str) -> None:
     (aside / MANIFEST).write_text(dumped(manifest, indent=2) + "\n", encoding="ascii")
 
 
+def _recover(place: Path) -> None:
+    """Bring back the folder that a run set aside and died before replacing; clear what such a run left beside it."""
+    if not place.parent.is_dir():
+        return
+    left = sorted(place.parent.glob(f".{glob.escape(place.name[:64])}.*{_OLD}"))
+    for one in left:
+        if not place.exists() and _manifest(one):
+            one.rename(place)
+        elif _manifest(one):
+            shutil.rmtree(one, ignore_errors=True)
+
+
 def _swap(aside: Path, place: Path) -> None:
     """Put the new folder in the place of the old one; the old one waits beside it until that is done."""
     mask = os.umask(0)
@@ -118,7 +133,7 @@ def _swap(aside: Path, place: Path) -> None:
     if not place.exists():
         aside.rename(place)
         return
-    old = aside.with_suffix(".old")
+    old = aside.with_suffix(_OLD)
     place.rename(old)
     try:
         aside.rename(place)
