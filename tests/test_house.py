@@ -37,6 +37,7 @@ WINGS = {
         "calls",
         "payloads",
         "event_names",
+        "identity",
     ),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),
@@ -68,7 +69,8 @@ SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "p
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "boto3": ("evidence.sources", "evidence.snapshots"),
-    "botocore": ("evidence.sources", "evidence.snapshots"),
+    # the outbox makes the only calls that write to AWS, and only on an explicit option; it needs the SDK's errors
+    "botocore": ("evidence.sources", "evidence.snapshots", "evidence.outbox"),
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
     "isal": ("evidence",),
@@ -76,6 +78,7 @@ DOORS = {
     "pandas": ("frames", "analysis", "views", "case", "doors"),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
     "rich": ("cli", "views.answer"),
+    "xlsxwriter": ("views.workbook",),
     "zstandard": ("evidence",),
 }
 

@@ -17,6 +17,8 @@ SCHEMA: Final = "ecs-trail/difference/1"
 #: Key of the document under which a difference is kept.
 KEY: Final = "difference"
 OVERLAP: Final = timedelta(hours=1)
+#: Kinds that report what happened once, not a state that lasts: told once, and never waited for.
+_MOMENTARY: Final = frozenset({"pass_role_denied"})
 _SEVERITIES: Final = ("low", "medium", "high", "critical")
 #: What a finding can grow by. Causes are explanation, not damage.
 _DAMAGE: Final = ("task_arns", "volume_ids", "secret_arns")
@@ -51,7 +53,7 @@ def difference(before: Document | None, now: Document) -> Row:
             found[place].append(_entry(was, finding, now))
     matched = {id(was) for was, _ in pairs if was is not None}
     for was in old:
-        if id(was) not in matched and was.get("status") == "ongoing":
+        if id(was) not in matched and was.get("status") == "ongoing" and was.get("kind") not in _MOMENTARY:
             reason = _out_of_sight(was, before or {}, now)
             entry = _absent(was, reason)
             found["open" if reason else "resolved"].append(entry)
@@ -74,6 +76,12 @@ def with_difference(now: Document, found: Row) -> Row:
     return dict(now) | {"findings": named, KEY: found}
 
 
+def state(now: Document, found: Row) -> Row:
+    """What the next run must know: the document with identities and what is carried; equal evidence, equal state."""
+    kept = with_difference(now, found)
+    return kept | {KEY: {"schema": SCHEMA, "carried": found["carried"]}}
+
+
 def reach_back(last: Document, overlap: timedelta = OVERLAP) -> datetime:
     """Where the next reading must begin: the last moment minus an overlap, or earlier where something is unfinished.
 
@@ -82,13 +90,15 @@ def reach_back(last: Document, overlap: timedelta = OVERLAP) -> datetime:
     """
     as_of = _time(last.get("as_of"))
     if as_of is None:
-        raise UsageError("the last report has no as_of.", hint="write it anew with ecs-trail investigate --format json.")
+        raise UsageError(
+            "the last report has no as_of.", hint="write it anew with ecs-trail investigate --format json."
+        )
     times = [as_of, *_unfinished(last)]
     return min(times) - overlap
 
 
 def _unfinished(last: Document) -> Iterable[datetime]:
-    ongoing = [row for row in _reported(last) if row.get("status") == "ongoing"]
+    ongoing = [row for row in _reported(last) if row.get("status") == "ongoing" and row.get("kind") not in _MOMENTARY]
     outages = {row.get("outage_id") for row in ongoing}
     for row in (*ongoing, *(one for one in last.get("outages", ()) if not one.get("end") or one.get("id") in outages)):
         yield from _times(row, ("started_at", "start"))
@@ -125,7 +135,10 @@ def _matched(
 ) -> list[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
     """Each newer finding with the older one it is, the surest pairs first; each older one is used once."""
     scored = [
-        (-score, at, place) for place, one in enumerate(new) for at, was in enumerate(old) if (score := same_finding(was, one))
+        (-score, at, place)
+        for place, one in enumerate(new)
+        for at, was in enumerate(old)
+        if (score := same_finding(was, one))
     ]
     used: set[int] = set()
     partner: dict[int, int] = {}
@@ -188,13 +201,18 @@ def _rank(finding: Mapping[str, Any]) -> int:
 
 def _out_of_sight(was: Mapping[str, Any], before: Document, now: Document) -> str:
     """Why the newer evidence cannot say that a finding is over; empty where it can."""
-    evidence = now["evidence"]
+    evidence, ends, ended = now["evidence"], _time(now.get("as_of")), _time(before.get("as_of"))
+    if ends is not None and ended is not None and ends < ended:
+        return "the evidence ends before the last report"
     if evidence.get("files_failed") or evidence.get("records_rejected"):
         return "part of the evidence could not be read"
     start = _time(evidence.get("window", {}).get("start"))
     named = {value for name in SUBJECTS for value in was.get(name) or ()}
     changes = [row for row in before.get("changes", ()) if row.get("event_id") in named]
-    began = min([*_times(was, ("started_at",)), *(time for row in changes for time in _times(row, ("event_time",)))], default=None)
+    began = min(
+        [*_times(was, ("started_at",)), *(time for row in changes for time in _times(row, ("event_time",)))],
+        default=None,
+    )
     if start is not None and (began is None or start > began):
         return f"the evidence begins at {format_time(start)}, after it"
     if _gone(was, now):
@@ -204,7 +222,11 @@ def _out_of_sight(was: Mapping[str, Any], before: Document, now: Document) -> st
 
 def _gone(was: Mapping[str, Any], now: Document) -> bool:
     """True when not one of the tasks, volumes or secrets of a finding is known to the newer evidence."""
-    keys = {"tasks": ("task_arn", "task_arns"), "volumes": ("volume_id", "volume_ids"), "tls": ("secret_arn", "secret_arns")}
+    keys = {
+        "tasks": ("task_arn", "task_arns"),
+        "volumes": ("volume_id", "volume_ids"),
+        "tls": ("secret_arn", "secret_arns"),
+    }
     wanted = [(section, key, set(was.get(name) or ())) for section, (key, name) in keys.items()]
     if not any(values for _, _, values in wanted):
         return False

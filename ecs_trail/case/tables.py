@@ -35,11 +35,24 @@ CHANGES: Final = FrameSpec(
 )
 #: Attribute of a case -> its shape.
 SPECS: Final = {
-    **{"findings": FINDINGS, "tasks": TASKS, "volumes": VOLUMES, "tls": TLS, "outages": OUTAGES, "changes": CHANGES},
-    **{"roles": ROLES, "role_states": ROLE_STATES, "pass_role_denials": PASS_ROLE_DENIALS, "actors": ACTORS},
-    **{"contradictions": CONTRADICTIONS, "impersonations": IMPERSONATIONS, "secret_reads": SECRET_READS},
-    **{"logging_gaps": LOGGING_GAPS, "outside_changes": OUTSIDE_CHANGES, "volume_calls": VOLUME_CALLS},
-    **{"task_states": TASK_STATES, "events": EVENTS},
+    "findings": FINDINGS,
+    "tasks": TASKS,
+    "volumes": VOLUMES,
+    "tls": TLS,
+    "outages": OUTAGES,
+    "changes": CHANGES,
+    "roles": ROLES,
+    "role_states": ROLE_STATES,
+    "pass_role_denials": PASS_ROLE_DENIALS,
+    "actors": ACTORS,
+    "contradictions": CONTRADICTIONS,
+    "impersonations": IMPERSONATIONS,
+    "secret_reads": SECRET_READS,
+    "logging_gaps": LOGGING_GAPS,
+    "outside_changes": OUTSIDE_CHANGES,
+    "volume_calls": VOLUME_CALLS,
+    "task_states": TASK_STATES,
+    "events": EVENTS,
 }
 
 

@@ -12,6 +12,7 @@ from ecs_trail.cli.commands import events, investigate, plan, timeline
 from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
+from ecs_trail.cli.report import report
 from ecs_trail.cli.role import role
 from ecs_trail.cli.verify import verify
 from ecs_trail.errors import EcsTrailError
@@ -63,7 +64,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, practice, permissions, guard, role, verify):
+for _command in (investigate, plan, events, timeline, practice, permissions, guard, role, report, verify):
     root.add_command(_command)
 
 

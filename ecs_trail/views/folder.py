@@ -106,7 +106,10 @@ def _hash(path: Path) -> str:
 
 def _fill(aside: Path, tables: list[Table], kind: str, as_of: str) -> None:
     files: dict[str, str] = {}
-    for name, data in [*((f"{one.spec.name}.{kind}", _bytes(one.frame, kind)) for one in tables), (README, _readme(tables, kind, as_of))]:
+    for name, data in [
+        *((f"{one.spec.name}.{kind}", _bytes(one.frame, kind)) for one in tables),
+        (README, _readme(tables, kind, as_of)),
+    ]:
         (aside / name).write_bytes(data)
         files[name] = hashlib.sha256(data).hexdigest()
     manifest = {"schema": _SCHEMA, "as_of": as_of, "files": dict(sorted(files.items()))}
@@ -153,8 +156,8 @@ def _readme(tables: list[Table], kind: str, as_of: str) -> bytes:
     lines = [
         "# Export of ecs-trail",
         "",
-        f"As of {as_of}. Times are UTC; in CSV, lists are JSON and an empty cell means unknown or none. In CSV, a text that",
-        "a spreadsheet would run as a formula has an apostrophe in front. Credentials and raw records are left out.",
+        f"As of {as_of}. Times are UTC; in CSV, lists are JSON and an empty cell means unknown or none, and a text",
+        "that a spreadsheet would run as a formula has an apostrophe in front. Credentials and raw records are left out.",
     ]
     for one in tables:
         rows = f"{len(one.frame):,} row{'' if len(one.frame) == 1 else 's'}"

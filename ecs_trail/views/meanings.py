@@ -25,6 +25,7 @@ basis | what the claim stands on
 explanation | why, in words
 evidence | events the row stands on; `events.event_id`
 repair | steps of repair: title and commands
+rivals | other changes that might have been the cause, and why they are not or may be
 task_arn | the task
 cluster | ECS cluster
 service | ECS service; empty for a task run alone
@@ -154,5 +155,8 @@ attachment_status_reason | AWS's reason for that status
 #: Column -> meaning, those of events included.
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
     {name: meaning for name, (_, meaning) in EVENT_COLUMNS.items()}
-    | {name.strip(): meaning.strip() for name, _, meaning in (line.partition(" | ") for line in _WORDS.strip().split("\n"))}
+    | {
+        name.strip(): meaning.strip()
+        for name, _, meaning in (line.partition(" | ") for line in _WORDS.strip().split("\n"))
+    }
 )

@@ -48,12 +48,20 @@ def _detection(document: Document, finding: Mapping[str, Any], changes: Mapping[
     status = (4, "Resolved") if closed else (1, "New")
     judged, uid = _millis(document.get("as_of")), finding_identity(finding)
     found = {
-        **{"activity_id": activity[0], "activity_name": activity[1]},
-        **{"category_uid": CATEGORY, "category_name": "Findings"},
-        **{"class_uid": CLASS, "class_name": "Detection Finding"},
-        **{"type_uid": CLASS * 100 + activity[0], "type_name": f"Detection Finding: {activity[1]}"},
-        **{"severity_id": severity[0], "severity": severity[1], "status_id": status[0], "status": status[1]},
-        **{"confidence_id": confidence[0], "confidence": confidence[1]},
+        "activity_id": activity[0],
+        "activity_name": activity[1],
+        "category_uid": CATEGORY,
+        "category_name": "Findings",
+        "class_uid": CLASS,
+        "class_name": "Detection Finding",
+        "type_uid": CLASS * 100 + activity[0],
+        "type_name": f"Detection Finding: {activity[1]}",
+        "severity_id": severity[0],
+        "severity": severity[1],
+        "status_id": status[0],
+        "status": status[1],
+        "confidence_id": confidence[0],
+        "confidence": confidence[1],
         "is_alert": not closed,
         "time": judged or 0,
         "start_time": _millis(finding.get("started_at")),
@@ -72,7 +80,7 @@ def _detection(document: Document, finding: Mapping[str, Any], changes: Mapping[
             "outage_id": finding.get("outage_id"),
         },
     }
-    return _without_null(found)
+    return {key: _without_null(value) for key, value in found.items() if value is not None}
 
 
 def _metadata(uid: str, finding: Mapping[str, Any]) -> Row:
@@ -116,10 +124,14 @@ def _evidences(finding: Mapping[str, Any], changes: Mapping[str, Mapping[str, An
             "uid": event_id,
             "name": name,
             "api": {"operation": name or "unknown", "request": {"uid": event_id}},
-            "actor": {"user": {"uid": change["actor"], "name": last_part(change["actor"])}} if change.get("actor") else None,
+            "actor": {"user": {"uid": change["actor"], "name": last_part(change["actor"])}}
+            if change.get("actor")
+            else None,
             "src_endpoint": _endpoint(address),
             "http_request": {"user_agent": change["user_agent"]} if change.get("user_agent") else None,
-            "data": {key: change.get(key) for key in ("event_id", "event_time", "effect", "lost", "gained", "role_arns")},
+            "data": {
+                key: change.get(key) for key in ("event_id", "event_time", "effect", "lost", "gained", "role_arns")
+            },
         }
 
 
@@ -149,7 +161,8 @@ def _resource(uid: str, kind: str, row: Mapping[str, Any]) -> Row:
         "uid": uid,
         "name": last_part(uid),
         "type": kind,
-        **{"role_id": _AFFECTED[0], "role": _AFFECTED[1]},
+        "role_id": _AFFECTED[0],
+        "role": _AFFECTED[1],
         "region": (arn.region if arn else row.get("region")) or None,
         "cloud_partition": arn.partition if arn else None,
         "owner": {"account": {"uid": account}} if account else None,

@@ -20,14 +20,16 @@ HOST: Final = rf"(?:[a-z][a-z0-9-]{{1,40}}\.)(?:{REGION}\.)?amazonaws\.com(?:\.c
 MANAGED: Final = r"arn:aws[a-z-]*:iam::aws:policy/[\w+=,.@/-]{1,256}"
 _NAMES: Final = "|".join(
     re.escape(name)
-    for name in sorted({*SESSION_NAMES, *MANAGED_POLICY_PURPOSES, *RESERVED_TAGS, TAG_CLUSTER, TAG_SERVICE}, key=len, reverse=True)
+    for name in sorted(
+        {*SESSION_NAMES, *MANAGED_POLICY_PURPOSES, *RESERVED_TAGS, TAG_CLUSTER, TAG_SERVICE}, key=len, reverse=True
+    )
 )
-_UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 #: Ids AWS draws at random. Twelve digits in a row are an account wherever they stand, so such a UUID is none here.
 RANDOM: Final = (
     r"(?:vol|i|snap|eni|subnet|sg|vpc|lt|fleet|ami|igw|rtb|acl|eipalloc|tgw|vpce|key|mrk)-[0-9a-f]{8,32}"
     r"|ecs-sc![0-9a-f]{8,64}(?:-[A-Za-z0-9]{6})?|[0-9a-f]{32}"
-    rf"|(?!\S*-\d{{12}}(?!\S)){_UUID}"
+    rf"|(?!\S*-\d{{12}}(?!\S)){UUID}"
 )
 _TIME: Final = r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z)?"
 #: In running text: these stretches are left alone.
@@ -37,35 +39,37 @@ _AWS_ROLE: Final = re.compile(r"AWSServiceRoleFor[A-Z][A-Za-z0-9]{2,60}|aws-serv
 #: Words of policy and request documents that are everybody's.
 _DOCUMENT_WORDS: Final = frozenset(
     {"Allow", "Deny", "true", "false", "2012-10-17", "2008-10-17", "gp2", "gp3", "io1", "io2", "st1", "sc1", "standard"}
-    | {"ext3", "ext4", "xfs", "ntfs", "FARGATE", "EC2", "EXTERNAL", "volume", "All", "WriteOnly", "ReadOnly", "AWSCURRENT"}
-    | {"AWSPENDING", "AWSPREVIOUS", "RSASHA256", "SHA256WITHRSA", "EndEntity", "GENERAL_PURPOSE", "SHORT_LIVED_CERTIFICATE"}
+    | {
+        "ext3",
+        "ext4",
+        "xfs",
+        "ntfs",
+        "FARGATE",
+        "EC2",
+        "EXTERNAL",
+        "volume",
+        "All",
+        "WriteOnly",
+        "ReadOnly",
+        "AWSCURRENT",
+    }
+    | {
+        "AWSPENDING",
+        "AWSPREVIOUS",
+        "RSASHA256",
+        "SHA256WITHRSA",
+        "EndEntity",
+        "GENERAL_PURPOSE",
+        "SHORT_LIVED_CERTIFICATE",
+    }
 )
-_CAMEL: Final = r"[A-Z][A-Za-z0-9]{1,60}"
+#: AWS's names of calls, types and errors.
+CAMEL: Final = r"[A-Z][A-Za-z0-9]{1,60}"
 
 
 def is_owned(value: str) -> bool:
     """True for a text that is wholly AWS's own."""
     return bool(_WHOLE.fullmatch(value) or _AWS_ROLE.fullmatch(value)) or value in _DOCUMENT_WORDS
-
-
-#: Columns that hold words of AWS or of ours, and the form such a word has. A text of another form is no such word.
-KEPT: Final = {
-    **dict.fromkeys(
-        ("event_name", "event_names", "event_type", "event_category", "identity_type", "error_code", "last_error", "failed_error"),
-        re.compile(rf"(?:Client\.|Server\.|Aws)?{_CAMEL}(?:\.{_CAMEL})*"),
-    ),
-    **dict.fromkeys(("lost", "gained", "actions", "action", "unable", "blocked_action"), re.compile(ACTION)),
-    **dict.fromkeys(("region", "aws_region", "regions"), re.compile(REGION)),
-    **dict.fromkeys(("event_source", "kinds", "invoked_by"), re.compile(HOST)),
-    **dict.fromkeys(
-        ("event_id", "evidence", "cause_event_ids", "restore_event_ids", "denied_event_ids", "stop_event_ids", "event_ids")
-        + ("end_event_id", "request_id", "shared_event_id", "attachment_id", "identity", "previous_id"),
-        re.compile(rf"{_UUID}|[0-9a-f]{{16,64}}"),
-    ),
-    **dict.fromkeys(("id", "outage_id", "finding_id"), re.compile(r"[a-z_]{1,30}-\d{1,9}")),
-    "schema": re.compile(r"ecs-trail/[a-z]{1,20}/\d{1,3}"),
-    "event_version": re.compile(r"\d{1,2}\.\d{1,3}"),
-}
 
 
 def shown_tool(user_agent: str) -> str:

@@ -15,7 +15,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def sound(value: Any) -> Any:
-    """The value with every lone surrogate shown as `\\ud800`: JSON text can smuggle it in, no strict reader takes it."""
+    """The value with every lone surrogate shown as `\\ud800`: JSON text can carry it, no strict reader takes it."""
     if isinstance(value, str):
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", value)
     if isinstance(value, Mapping):

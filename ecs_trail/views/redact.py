@@ -16,21 +16,8 @@ from typing import Any, Final
 import pandas as pd
 
 from ecs_trail.frames import rows
-from ecs_trail.views.owned import KEPT, PROTECTED, is_owned, shown_tool
-from ecs_trail.vocabulary import (
-    LEFT_OUT_KINDS,
-    PARTIAL_PROBLEMS,
-    Basis,
-    Confidence,
-    Effect,
-    FindingKind,
-    Phase,
-    Purpose,
-    Severity,
-    TaskState,
-    TlsState,
-    VolumeState,
-)
+from ecs_trail.views.columns import AGENTS, FIXED, KEPT, NAMED, PROSE, VOCABULARY, WORDS
+from ecs_trail.views.owned import PROTECTED, is_owned, shown_tool
 
 #: Kinds of name in the order that decides when one text is of several kinds.
 _KINDS: Final = (
@@ -39,38 +26,28 @@ _KINDS: Final = (
 )
 #: Kinds whose plain words are no names by themselves: in running text only distinctive ones are replaced.
 _COMMON: Final = frozenset({"path", "text"})
-_WORDS: Final = frozenset(
-    str(word)
-    for group in (TaskState, TlsState, VolumeState, Severity, Confidence, Basis, Effect, FindingKind, Phase, Purpose)
-    for word in group
-) | {*LEFT_OUT_KINDS, *PARTIAL_PROBLEMS, "ongoing", "resolved", "known", "unknown", "ecs", "hand", "allowed", "denied"}
-#: Columns of our own words.
-_VOCABULARY: Final = frozenset(
-    {"state", "kind", "severity", "status", "phase", "purpose", "purposes", "confidence", "basis", "effect", "known", "outcome"}
-    | {"replayed", "observed", "saved_status", "last_status", "desired_status", "attachment_status", "stop_code", "via", "hides"}
-    | {"signs", "how", "resolved_by", "policy_type"}
-)
-_FIXED: Final = re.compile(r"[a-z_]{3,40}|[A-Z_]{3,40}|[A-Z][A-Za-z]{2,40}")
-#: Columns of sentences, written by us or by AWS.
-_PROSE: Final = frozenset(
-    {"title", "explanation", "commands", "error_message", "saved_reason", "stopped_reason", "attachment_status_reason", "detail"}
-    | {"reason", "desc", "message"}
-)
-_AGENTS: Final = frozenset({"user_agent", "user_agents"})
-_NAMED: Final = {
-    **{"role_name": "role", "cluster": "cluster", "service": "service", "user_name": "user", "session_name": "session"},
-    **{"requested_session_name": "session", "secret_name": "secret", "secret": "secret", "policy": "policy"},
-    **{"account": "account", "account_id": "account", "identity_account_id": "account", "source_ip": "address"},
-    **{"source_ip_address": "address", "access_key_id": "key", "source": "path", "sources": "path"},
-}
 #: First word of an ARN's resource -> kinds of the parts that follow; the last kind repeats.
 _RESOURCES: Final[Mapping[str, tuple[str, ...]]] = {
-    **{"role": ("path", "role"), "assumed-role": ("role", "session"), "user": ("path", "user"), "policy": ("path", "policy")},
-    **{"cluster": ("cluster",), "task": ("cluster", "name"), "service": ("cluster", "service"), "secret": ("secret",)},
-    **{"task-definition": ("name",), "task-set": ("cluster", "service", "name"), "container-instance": ("cluster", "name")},
-    **dict.fromkeys(("key", "alias", "volume", "snapshot", "instance", "certificate-authority", "certificate"), ("name",)),
-    **dict.fromkeys(("targetgroup", "loadbalancer", "trail", "group", "instance-profile", "federated-user", "stack"), ("name",)),
-    **dict.fromkeys(("capacity-provider", "ou", "account", "service-control-policy", "organization", "log-group"), ("name",)),
+    "role": ("path", "role"),
+    "assumed-role": ("role", "session"),
+    "user": ("path", "user"),
+    "policy": ("path", "policy"),
+    "cluster": ("cluster",),
+    "task": ("cluster", "name"),
+    "service": ("cluster", "service"),
+    "secret": ("secret",),
+    "task-definition": ("name",),
+    "task-set": ("cluster", "service", "name"),
+    "container-instance": ("cluster", "name"),
+    **dict.fromkeys(
+        ("key", "alias", "volume", "snapshot", "instance", "certificate-authority", "certificate"), ("name",)
+    ),
+    **dict.fromkeys(
+        ("targetgroup", "loadbalancer", "trail", "group", "instance-profile", "federated-user", "stack"), ("name",)
+    ),
+    **dict.fromkeys(
+        ("capacity-provider", "ou", "account", "service-control-policy", "organization", "log-group"), ("name",)
+    ),
 }
 _LAST_IS_NAME: Final = frozenset({"role", "user", "policy"})
 _ARN: Final = r"arn:aws[a-z-]{0,10}:[a-z0-9-]{0,40}:[a-z0-9-]{0,25}:(?:\d{12}|aws)?:[^\s\"'<>\[\](){},;|\\]+"
@@ -87,9 +64,11 @@ _TEXT: Final = re.compile(
 )
 _ACCOUNTS: Final = re.compile(_ACCOUNT)
 _SPLIT: Final = re.compile(r"(\W+)")
-_DISTINCT: Final = re.compile(r".*(?:[\d_.@-]|[a-z][A-Z])|.{0,0}[^\x00-\x7f]|[A-Z]{4,}", re.DOTALL)
+_DISTINCT: Final = re.compile(r".*(?:[\d_.@-]|[a-z][A-Z]|[^\x00-\x7f])", re.DOTALL)
 _PLAIN_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?")
-_PARAMETER: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}|[a-z0-9-]{1,30}:[\w*-]{1,60}|(?:[A-Za-z]+:)?[A-Z][A-Za-z]{3,40}")
+_PARAMETER: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9]{0,63}|[a-z0-9-]{1,30}:[\w*-]{1,60}|(?:[A-Za-z]+:)?[A-Z][A-Za-z]{3,40}"
+)
 _DEEPEST: Final = 40
 
 Frames = Mapping[str, pd.DataFrame]
@@ -116,7 +95,7 @@ def _frame(walk: "_Walk", frame: pd.DataFrame) -> pd.DataFrame:
         values = [row[name] for row in rows(frame, [name])]
         new = [walk.value(str(name), value) for value in values]
         if new != values:
-            changed.isetitem(position, pd.Series(new, index=frame.index, dtype=frame[name].dtype))
+            changed.isetitem(position, pd.Series(new, dtype=frame[name].dtype).array)
     return changed
 
 
@@ -133,7 +112,9 @@ class _Walk:
         if isinstance(value, Mapping):
             inside = column in ("trust", "policies", "document", "*")
             return {
-                self._key(str(key), inside): self.value("*" if inside else str(key), inner, depth - 1) if depth else None
+                self._key(str(key), inside): self.value("*" if inside else str(key), inner, depth - 1)
+                if depth
+                else None
                 for key, inner in value.items()
             }
         if isinstance(value, (list, tuple)):
@@ -147,15 +128,15 @@ class _Walk:
         kept = KEPT.get(column)
         if _PLAIN_TIME.fullmatch(value) or (kept is not None and kept.fullmatch(value) and not _ACCOUNTS.search(value)):
             return value
-        if column in _VOCABULARY and (value in _WORDS or (column != "known" and _FIXED.fullmatch(value))):
-            return value if value in _WORDS else self.text("vocabulary", value)
-        if column in _AGENTS:
+        if column in VOCABULARY and (value in WORDS or (column != "known" and FIXED.fullmatch(value))):
+            return value if value in WORDS else self.text("vocabulary", value)
+        if column in AGENTS:
             return shown_tool(value)
-        if column in _PROSE:
+        if column in PROSE:
             return self.text("prose", value)
         if value[:1] in ("{", "[") and column != "*":
             return self._json(value)
-        return self.text(_NAMED.get(column, "text" if column == "*" else "name"), value)
+        return self.text(NAMED.get(column, "text" if column == "*" else "name"), value)
 
     def _json(self, value: str) -> str:
         """JSON text, walked as what it holds; broken JSON is one name."""
@@ -167,6 +148,8 @@ class _Walk:
 
 class _Names:
     """Texts by kind, and later their pseudonyms."""
+
+    _session: Final = re.compile(rf"{_KEY}:.+", re.DOTALL)
 
     def __init__(self) -> None:
         self.found: dict[str, str] = {}
@@ -213,6 +196,9 @@ class _Names:
             return value
         if re.fullmatch(_ARN, value) or (value.startswith("arn:") and value.count(":") >= 5):
             return _arn(value, give)
+        if self._session.fullmatch(value):  # principalId: a role's unique id and the session
+            unique, _, session = value.partition(":")
+            return f"{give('key', unique)}:{session if is_owned(session) else give('session', session)}"
         exact = next((name for name, form in _FORMS if form.fullmatch(value)), None)
         if exact == "address" or (kind == "address" and exact is None):
             return give("address" if _is_address(value) else "name", value)
@@ -271,15 +257,30 @@ class _Names:
         for wanted, name in self._by_first.get(folded[at], ()):
             if folded[at : at + len(wanted)] == wanted:
                 exact = "".join(pieces[at : at + len(wanted)])
-                return len(wanted), exact if exact in self.pseudonyms else name
+                if exact in self.pseudonyms or self.found[name] not in _COMMON:
+                    return len(wanted), exact if exact in self.pseudonyms else name
         return 1, None
 
 
 _FORMS: Final = tuple(
-    (name, re.compile(form)) for name, form in (("account", r"\d{12}"), ("mail", _MAIL), ("key", _KEY), ("address", f"{_IPV4}|{_IPV6}"))
+    (name, re.compile(form))
+    for name, form in (("account", r"\d{12}"), ("mail", _MAIL), ("key", _KEY), ("address", f"{_IPV4}|{_IPV6}"))
 )
 _PATH_WORDS: Final = frozenset(
-    {"AWSLogs", "CloudTrail", "CloudTrail-Digest", "s3", "api", "store", "athena", "lake", "spark", "file", "aws", "AWS Internal"}
+    {
+        "AWSLogs",
+        "CloudTrail",
+        "CloudTrail-Digest",
+        "s3",
+        "api",
+        "store",
+        "athena",
+        "lake",
+        "spark",
+        "file",
+        "aws",
+        "AWS Internal",
+    }
 )
 
 

@@ -1,4 +1,4 @@
-"""The investigation as a Chrome trace (JSON), so that ui.perfetto.dev, the best trace viewer there is, opens an incident.
+"""The investigation as a Chrome trace (JSON), so that ui.perfetto.dev and its like open an incident.
 
 Lanes are threads (`tid`) of a process per subject (`pid`): roles, tasks, volumes, TLS, denied calls. States that last
 are complete slices (`ph: X`), changes and denials are instants (`ph: i`). Times are microseconds since 1970, UTC.
@@ -81,7 +81,11 @@ def trace(document: Document, frames: Mapping[str, pd.DataFrame] | None = None) 
     lanes.events.sort(key=lambda event: (event["ts"], event["pid"], event["tid"], -event.get("dur", 0), event["name"]))
     made = {
         "displayTimeUnit": "ms",
-        "otherData": {"tool": "ecs-trail", "as_of": str(document.get("as_of")), "clock": "microseconds since 1970, UTC"},
+        "otherData": {
+            "tool": "ecs-trail",
+            "as_of": str(document.get("as_of")),
+            "clock": "microseconds since 1970, UTC",
+        },
         "traceEvents": [*_names(lanes), *lanes.events],
     }
     return f"{dumped(made)}\n".encode("ascii")
@@ -108,7 +112,10 @@ def _category(pid: int) -> str:
 
 def _in_order(listed: Sequence[Mapping[str, Any]], *columns: str) -> list[tuple[int, Mapping[str, Any]]]:
     """Rows that have a first time, by that time, then as the document has them."""
-    found = [(min((t for t in (micros(row.get(name)) for name in columns) if t is not None), default=None), row) for row in listed]
+    found = [
+        (min((t for t in (micros(row.get(name)) for name in columns) if t is not None), default=None), row)
+        for row in listed
+    ]
     return sorted(((start, row) for start, row in found if start is not None), key=lambda pair: pair[0])
 
 
@@ -195,4 +202,8 @@ def _task_lane(row: Mapping[str, Any]) -> str:
 
 def _plain(row: Mapping[str, Any]) -> Row:
     """A row as arguments of an event: flat, since viewers show nested ones badly."""
-    return {name: dumped(value) if isinstance(value, (dict, list)) else value for name, value in row.items() if value not in (None, [])}
+    return {
+        name: dumped(value) if isinstance(value, (dict, list)) else value
+        for name, value in row.items()
+        if value not in (None, [])
+    }

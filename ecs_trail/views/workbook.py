@@ -133,10 +133,10 @@ def _write(book: _Book, sheet: Any, place: tuple[int, int], value: Any, where: s
     elif time is not None:
         sheet.write_datetime(*place, time, book.formats["time"])
     else:
-        _string(book, sheet, place, _text(value), where)
+        _string(book, sheet, place, _text(value), where=where)
 
 
-def _string(book: _Book, sheet: Any, place: tuple[int, int], text: str, where: str, look: str = "") -> None:  # noqa: PLR0913, PLR0917
+def _string(book: _Book, sheet: Any, place: tuple[int, int], text: str, *, where: str, look: str = "") -> None:
     # Excel counts UTF-16 units, of which a character beyond the basic plane takes two.
     units = len(text.encode("utf-16-le")) // 2
     if units > MOST_CHARACTERS:
@@ -175,15 +175,15 @@ def _summary(book: _Book, sheet: Any, document: Document, story: Story) -> None:
     sheet.set_column(1, 1, 120)
     sheet.hide_gridlines(2)
     lines = [*_told(story), *_cut(book)]
-    _string(book, sheet, (0, 0), "verdict", "summary", "label")
-    _string(book, sheet, (0, 1), story.headline, "summary", "title")
+    _string(book, sheet, (0, 0), "verdict", where="summary", look="label")
+    _string(book, sheet, (0, 1), story.headline, where="summary", look="title")
     for at, (label, text, look) in enumerate(lines, start=1):
-        _string(book, sheet, (at, 0), label, "summary", "label")
+        _string(book, sheet, (at, 0), label, where="summary", look="label")
         if label == "as of":
             _write(book, sheet, (at, 1), document.get("as_of"), "summary")
             continue
         guarded = look == "text" and text.startswith(_FORMULA)
-        _string(book, sheet, (at, 1), text, f"summary, row {at + 1}", "guarded_text" if guarded else look)
+        _string(book, sheet, (at, 1), text, where=f"summary, row {at + 1}", look="guarded_text" if guarded else look)
     sheet.freeze_panes(1, 0)
 
 
