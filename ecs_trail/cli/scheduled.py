@@ -179,7 +179,8 @@ def _answer(case: "Case", shelf: Shelf, schedule: Schedule, last: Mapping[str, A
     if found["changed"]:
         where = _publish(case, shelf, schedule, found)
         _tell(schedule, found, where)
-    if schedule.since_last:
+    moved = last is None or found["changed"] or document["as_of"] != last["as_of"]
+    if schedule.since_last and moved:
         shelf.commit(to_json(state(document, found)))
     if schedule.keep is not None:
         shelf.prune(schedule.keep)

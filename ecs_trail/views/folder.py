@@ -157,7 +157,7 @@ def _readme(tables: list[Table], kind: str, as_of: str) -> bytes:
         "# Export of ecs-trail",
         "",
         f"As of {as_of}. Times are UTC; in CSV, lists are JSON and an empty cell means unknown or none, and a text",
-        "that a spreadsheet would run as a formula has an apostrophe in front. Credentials and raw records are left out.",
+        "that a spreadsheet would run as a formula has an apostrophe in front. Credentials and raw records stay out.",
     ]
     for one in tables:
         rows = f"{len(one.frame):,} row{'' if len(one.frame) == 1 else 's'}"

@@ -164,8 +164,10 @@ def _tls(lanes: _Lanes, document: Document, as_of: int) -> None:
 def _life(lanes: _Lanes, lane: tuple[int, str], row: Mapping[str, Any], names: Mapping[str, str], end: int) -> None:
     """States one after the other: each lasts to the next moment known, the last to the end."""
     known = [(micros(row.get(column)), name) for column, name in names.items()]
-    moments = sorted(((time, name) for time, name in known if time is not None and time <= end), key=lambda one: one[0])
-    untils = [*(time for time, _ in moments[1:]), end]
+    moments = sorted(((time, name) for time, name in known if time is not None), key=lambda one: one[0])
+    if not moments:
+        return
+    untils = [*(time for time, _ in moments[1:]), max(end, moments[-1][0])]
     for at, ((start, name), until) in enumerate(zip(moments, untils, strict=True), start=1):
         if start == until and at < len(moments):
             continue  # the next state began in the same second
