@@ -3,9 +3,12 @@
 import re
 from typing import Final
 
+from ecs_trail.event_names import IAM_WRITES, SELECTED_EVENTS, VOLUME_EVENTS
 from ecs_trail.views.owned import ACTION, CAMEL, HOST, REGION, UUID
 from ecs_trail.vocabulary import (
+    DENIED_CODES,
     LEFT_OUT_KINDS,
+    NOT_FOUND_CODES,
     PARTIAL_PROBLEMS,
     Basis,
     Confidence,
@@ -93,21 +96,18 @@ NAMED: Final = {
     "sources": "path",
 }
 
+#: Columns of calls, types and errors. A word there that is also somebody's name, and none of `KNOWN_CALLS`, is a name.
+CALLS: Final = frozenset(
+    {"event_name", "event_names", "event_type", "event_category", "identity_type", "error_code", "last_error"}
+    | {"failed_error"}
+)
+#: Calls and errors this tool knows: AWS's own, whatever else bears such a name.
+KNOWN_CALLS: Final = (
+    frozenset().union(*SELECTED_EVENTS.values()) | IAM_WRITES | VOLUME_EVENTS | DENIED_CODES | NOT_FOUND_CODES
+)
 #: Columns that hold words of AWS or of ours, and the form such a word has. A text of another form is no such word.
 KEPT: Final = {
-    **dict.fromkeys(
-        (
-            "event_name",
-            "event_names",
-            "event_type",
-            "event_category",
-            "identity_type",
-            "error_code",
-            "last_error",
-            "failed_error",
-        ),
-        re.compile(rf"(?:Client\.|Server\.|Aws)?{CAMEL}(?:\.{CAMEL})*"),
-    ),
+    **dict.fromkeys(CALLS, re.compile(rf"(?:Client\.|Server\.|Aws)?{CAMEL}(?:\.{CAMEL})*")),
     **dict.fromkeys(("lost", "gained", "actions", "action", "unable", "blocked_action"), re.compile(ACTION)),
     **dict.fromkeys(("region", "aws_region", "regions"), re.compile(REGION)),
     **dict.fromkeys(("event_source", "kinds", "invoked_by"), re.compile(HOST)),

@@ -64,7 +64,7 @@ _DOCUMENT_WORDS: Final = frozenset(
     }
 )
 #: AWS's names of calls, types and errors.
-CAMEL: Final = r"[A-Z][A-Za-z0-9]{1,60}"
+CAMEL: Final = r"[A-Z](?=[A-Za-z0-9]*[a-z])[A-Za-z0-9]{1,60}"
 
 
 def is_owned(value: str) -> bool:

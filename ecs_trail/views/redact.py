@@ -16,7 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from ecs_trail.frames import rows
-from ecs_trail.views.columns import AGENTS, FIXED, KEPT, NAMED, PROSE, VOCABULARY, WORDS
+from ecs_trail.views.columns import AGENTS, CALLS, FIXED, KEPT, KNOWN_CALLS, NAMED, PROSE, VOCABULARY, WORDS
 from ecs_trail.views.owned import PROTECTED, is_owned, shown_tool
 
 #: Kinds of name in the order that decides when one text is of several kinds.
@@ -126,8 +126,10 @@ class _Walk:
 
     def _string(self, column: str, value: str) -> str:
         kept = KEPT.get(column)
-        if _PLAIN_TIME.fullmatch(value) or (kept is not None and kept.fullmatch(value) and not _ACCOUNTS.search(value)):
+        if _PLAIN_TIME.fullmatch(value):
             return value
+        if kept is not None and kept.fullmatch(value) and not _ACCOUNTS.search(value):
+            return self.text("vocabulary", value) if column in CALLS and value not in KNOWN_CALLS else value
         if column in VOCABULARY and (value in WORDS or (column != "known" and FIXED.fullmatch(value))):
             return value if value in WORDS else self.text("vocabulary", value)
         if column in AGENTS:
@@ -223,7 +225,7 @@ class _Names:
             bare = text.rstrip(".:*/") or text
             return _arn(bare, give) + text[len(bare) :]
         if form == "encoded":
-            return self._known(text) if _SPLIT.search(text) else "[removed]"
+            return "[removed]"
         if form == "ip" and not _is_address(text):
             return text
         return give({"ip": "address"}.get(str(form), str(form)), text)

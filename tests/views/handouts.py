@@ -52,7 +52,8 @@ def evidence(text: Text) -> dict[str, Any]:
         "coverage": [
             {
                 **{name: text(name) for name in ("account", "region")},
-                **{"start": "2026-03-02T09:00:00Z", "end": "2026-03-02T15:00:00Z"},
+                "start": "2026-03-02T09:00:00Z",
+                "end": "2026-03-02T15:00:00Z",
                 "kinds": [text("kinds")],
                 "complete": False,
             }
