@@ -174,7 +174,7 @@ def _entry(was: Mapping[str, Any] | None, finding: Mapping[str, Any], now: Docum
 
 
 def _absent(was: Mapping[str, Any], reason: str) -> Row:
-    why = reason or "evidence that covers it no longer shows it"
+    why = reason or "no longer so, by evidence that covers it"
     more = {"seen": False, "again": False, "worse": False, "added": {}, "removed": {}, "reason": why}
     return _head(was, _identity(None, was)) | {"finding_id": None} | more
 

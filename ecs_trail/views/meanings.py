@@ -82,6 +82,7 @@ purposes | what the role is for
 lost | IAM actions that ECS needs and that were taken
 gained | IAM actions that ECS needs and that were given
 policy | the policy that was changed
+policy_known | true when the documents of that policy are known
 document | the document after the change, JSON
 document_before | the document before it, JSON
 target | what an organization policy was attached to

@@ -44,7 +44,9 @@ def document(*findings, as_of="2026-03-02T12:00:00Z", start="2026-03-01T00:00:00
             {"event_id": "old", "event_time": "2026-02-20T00:00:00Z", "role_arns": [ROLE]},
         ],
         "outages": [],
-        "tasks": [{"task_arn": TASK.format(one), "state": "stopped", "launched_at": "2026-02-01T00:00:00Z"} for one in tasks],
+        "tasks": [
+            {"task_arn": TASK.format(one), "state": "stopped", "launched_at": "2026-02-01T00:00:00Z"} for one in tasks
+        ],
         "volumes": [],
         "tls": [],
         "findings": list(findings),
@@ -141,7 +143,7 @@ def test_what_cannot_be_seen_is_carried_not_resolved(now, why):
 
 def test_what_covering_evidence_no_longer_shows_is_resolved():
     found = difference(document(finding(1)), document())
-    assert [one["reason"] for one in found["resolved"]] == ["evidence that covers it no longer shows it"]
+    assert [one["reason"] for one in found["resolved"]] == ["no longer so, by evidence that covers it"]
 
 
 def test_what_happened_once_is_told_once_and_not_waited_for():
@@ -185,7 +187,9 @@ def test_the_next_reading_begins_an_overlap_before_the_last_report():
 
 def test_the_next_reading_begins_before_what_an_open_finding_rests_on():
     assert format_time(reach_back(document(finding(1, tasks=["a"])))) == "2026-01-31T23:00:00Z"  # the task's launch
-    assert format_time(reach_back(document(finding(1, tasks=()), tasks=()))) == "2026-02-19T23:00:00Z"  # the role's past
+    assert (
+        format_time(reach_back(document(finding(1, tasks=()), tasks=()))) == "2026-02-19T23:00:00Z"
+    )  # the role's past
     assert format_time(reach_back(document(finding(1, status="resolved")))) == "2026-03-02T11:00:00Z"
 
 

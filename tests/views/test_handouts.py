@@ -284,8 +284,8 @@ def test_credentials_never_reach_the_timeline(case):
 #: Object -> attributes it may have; a "!" marks a required one. From the schema of version 1.8.0, what we use of it.
 OCSF = {
     "detection_finding": "activity_id! activity_name category_uid! category_name class_uid! class_name type_uid! "
-    "type_name severity_id! severity status_id status confidence_id confidence is_alert time! start_time end_time message "
-    "metadata!:metadata cloud!:cloud finding_info!:finding_info evidences:evidences resources:resource_details "
+    "type_name severity_id! severity status_id status confidence_id confidence is_alert time! start_time end_time "
+    "message metadata!:metadata cloud!:cloud finding_info!:finding_info evidences:evidences resources:resource_details "
     "remediation:remediation unmapped:json",
     "metadata": "version! product!:product profiles uid correlation_uid log_name",
     "product": "name vendor_name feature:feature",

@@ -31,7 +31,8 @@ FORMS = (
 )
 PROSE = (
     f"User: {ROLE_ARN} is not authorized to perform: ec2:DeleteVolume. Role {ROLE} of {ACCOUNT}, cluster "
-    f"{CLUSTER.upper()}, service '{SERVICE}' by {USER} ({MAIL}) from {ADDRESS} and {SIXTH}, key {KEY}, s3://{BUCKET}/, on {LAPTOP}"
+    f"{CLUSTER.upper()}, service '{SERVICE}' by {USER} ({MAIL}) from {ADDRESS} and {SIXTH}, key {KEY}, "
+    f"s3://{BUCKET}/, on {LAPTOP}"
 )
 AGENT = f"aws-cli/2.15.0 Python/3.11.6 ({LAPTOP}; {USER}) os/linux lang/python#3.11.6 {CLUSTER}/{ACCOUNT}"
 POLICY = (
