@@ -104,11 +104,16 @@ class _Walk:
 
     def __init__(self, text: Callable[[str, str], str]) -> None:
         self.text = text
+        # Names repeat from event to event without end; what a text becomes depends on it and its column alone.
+        self._done: dict[tuple[str, str], str] = {}
 
     def value(self, column: str, value: Any, depth: int = _DEEPEST) -> Any:
         """The value with every text replaced by what `text` says."""
         if isinstance(value, str):
-            return self._string(column, value)
+            done = self._done.get((column, value))
+            if done is None:
+                done = self._done[column, value] = self._string(column, value)
+            return done
         if isinstance(value, Mapping):
             inside = column in ("trust", "policies", "document", "*")
             return {
@@ -122,7 +127,12 @@ class _Walk:
         return value
 
     def _key(self, key: str, inside: bool) -> str:  # noqa: FBT001
-        return self.text("prose", key) if inside and not _PARAMETER.fullmatch(key) else key
+        if not inside:
+            return key
+        done = self._done.get(("", key))
+        if done is None:
+            done = self._done["", key] = key if _PARAMETER.fullmatch(key) else self.text("prose", key)
+        return done
 
     def _string(self, column: str, value: str) -> str:
         kept = KEPT.get(column)
