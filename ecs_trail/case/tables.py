@@ -1,6 +1,9 @@
 """The frames of a case that people take along, each with its shape and the meaning of its columns."""
 
+from collections.abc import Iterator, Mapping
 from typing import Final
+
+import pandas as pd
 
 from ecs_trail.analysis.conduct.actors import ACTORS
 from ecs_trail.analysis.conduct.persons import IMPERSONATIONS, SECRET_READS
@@ -54,6 +57,29 @@ SPECS: Final = {
     "task_states": TASK_STATES,
     "events": EVENTS,
 }
+
+
+class LazyFrames(Mapping[str, pd.DataFrame]):
+    """The frames of a case by name, each made when it is asked for. It lists those of `SPECS` and knows all others."""
+
+    def __init__(self, case: CaseFrames) -> None:
+        """Hold the case; nothing is computed yet."""
+        self._case = case
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """A frame by its name, as `case.tasks` gives it. Raises `KeyError` for an unknown one."""
+        found = getattr(self._case, name, None)
+        if not isinstance(found, pd.DataFrame):
+            raise KeyError(name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of `SPECS`."""
+        return iter(SPECS)
+
+    def __len__(self) -> int:
+        """How many frames are listed."""
+        return len(SPECS)
 
 
 def tables(case: CaseFrames) -> list[Table]:

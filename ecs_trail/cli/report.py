@@ -8,7 +8,7 @@ import click
 
 from ecs_trail.cli.options import Output, Question, question_options
 from ecs_trail.cli.results import deliver, finish, solve, write_all
-from ecs_trail.cli.scheduled import DEFAULT_KINDS, S3, Schedule, run_scheduled
+from ecs_trail.cli.scheduled import DEFAULT_KINDS, S3, Schedule, material, run_scheduled
 from ecs_trail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ _SERIES: Final = ("since_last", "compare", "keep", "notify", "webhook")
 @click.option("--store", metavar="DIR", help="A local store as a source; the same as SOURCE store:DIR.")
 @click.option(
     "--output",
-    required=True,
     metavar="PLACE",
     help="A file, whose suffix names the kind; a folder; s3://BUCKET/PREFIX.",
 )
@@ -62,11 +61,16 @@ def report(question: Question, **options: Any) -> None:
     folder per run that had something to say, and silence otherwise.
     """
     from ecs_trail.times import parse_duration
+    from ecs_trail.views.writers import WRITERS, writer_for
 
     store = options.pop("store")
     sources = (*question.sources, *([f"store:{store}"] if store else []))
     if not sources:
         raise UsageError("no source was given.", hint="give a SOURCE, or --store DIR.")
+    if not options["output"]:
+        raise UsageError(
+            "report needs --output.", hint=f"a name that ends in one of {', '.join(WRITERS)}, or a folder."
+        )
     question = replace(question, sources=sources)
     options["overlap"] = parse_duration(options["overlap"])
     if any(options[name] for name in _SERIES) or options["output"].startswith(S3):
@@ -77,7 +81,10 @@ def report(question: Question, **options: Any) -> None:
     kinds, hidden = options["kinds"], options["redact"]
     if len(kinds) > 1:
         raise UsageError("one file has one kind.", hint="several --format go with --since-last or --compare.")
-    solve(question, output, lambda case: _write(case, output, kinds[0] if kinds else "", redacted=hidden))
+    kind = kinds[0] if kinds else ""
+    if kind not in _FOLDERS:
+        writer_for(_named(output, kind))  # a name nobody can write is refused before the evidence is read
+    solve(question, output, lambda case: _write(case, output, kind, redacted=hidden))
 
 
 source = next(parameter for parameter in report.params if parameter.name == "sources")
@@ -90,16 +97,15 @@ def _write(case: "Case", output: Output, kind: str, *, redacted: bool) -> None:
     else:
         from ecs_trail.views.writers import writer_for
 
-        write = writer_for(f"report.{kind}" if kind else str(output.path))
-        document: Any = case.document
-        frames = {"events": case.events, "volume_calls": case.volume_calls}
-        if redacted:
-            from ecs_trail.views.redact import redact
-
-            document, frames = redact(document, frames)
-        data = write(document, frames)
+        document, frames = material(case, redacted=redacted)
+        data = writer_for(_named(output, kind))(document, frames)
         deliver(output, lambda stream: write_all(stream, data))
     finish(case, output)
+
+
+def _named(output: Output, kind: str) -> str:
+    """The name that tells the kind of a report."""
+    return f"report.{kind}" if kind else str(output.path)
 
 
 def _folder(case: "Case", output: Output, kind: str, *, redacted: bool) -> None:

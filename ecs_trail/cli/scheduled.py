@@ -22,6 +22,7 @@ from ecs_trail.times import format_time
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case
+    from ecs_trail.views.writers import Frames
 
 S3: Final = "s3://"
 #: Kinds of report a run leaves when none is asked for.
@@ -189,6 +190,20 @@ def _answer(case: "Case", shelf: Shelf, schedule: Schedule, last: Mapping[str, A
         click.get_current_context().exit(FOUND)
 
 
+def material(
+    case: "Case", document: Mapping[str, Any] | None = None, *, redacted: bool
+) -> "tuple[Mapping[str, Any], Frames]":
+    """What a writer takes: the document (the case's own, unless another is given) and the frames, made on demand."""
+    from ecs_trail.case.tables import LazyFrames
+
+    frames, shown = LazyFrames(case), case.document if document is None else document
+    if not redacted:
+        return shown, frames
+    from ecs_trail.views.redact import redact
+
+    return redact(shown, frames)
+
+
 def _publish(case: "Case", shelf: Shelf, schedule: Schedule, found: Mapping[str, Any]) -> str:
     """Write the reports of this run; returns where they are."""
     from ecs_trail.analysis.difference import with_difference
@@ -197,12 +212,8 @@ def _publish(case: "Case", shelf: Shelf, schedule: Schedule, found: Mapping[str,
     from ecs_trail.views.shelf import run_name
     from ecs_trail.views.writers import writer_for
 
-    document = with_difference(case.document, dict(found))
-    frames = {"events": case.events, "volume_calls": case.volume_calls}
-    if schedule.redact:
-        from ecs_trail.views.redact import redact
-
-        document, frames = redact(document, frames)
+    whole = with_difference(case.document, dict(found))
+    document, frames = material(case, whole, redacted=schedule.redact)
     told = document["difference"]
     files = {f"report.{kind}": writer_for(f"report.{kind}")(document, frames) for kind in schedule.kinds}
     files |= {"changes.md": news(told).encode("utf-8", errors="backslashreplace")}

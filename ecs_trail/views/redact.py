@@ -75,8 +75,8 @@ Frames = Mapping[str, pd.DataFrame]
 
 
 def redact(document: Mapping[str, Any], frames: Frames | None = None) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
-    """Document and frames with pseudonyms, the same ones in both. The raw records are dropped: they are all names."""
-    given = {name: frame.drop(columns="raw", errors="ignore") for name, frame in (frames or {}).items()}
+    """Document and frames with pseudonyms, the same ones in both. The raw records are emptied: they are all names."""
+    given = {name: _without_raw(frame) for name, frame in (frames or {}).items()}
     names = _Names()
     seen = _Walk(names.collect)
     seen.value("", document)
@@ -87,6 +87,12 @@ def redact(document: Mapping[str, Any], frames: Frames | None = None) -> tuple[d
     shown = _Walk(names.shown)
     made = {name: _frame(shown, frame) for name, frame in given.items()}
     return dict(shown.value("", document)), made
+
+
+def _without_raw(frame: pd.DataFrame) -> pd.DataFrame:
+    if "raw" not in frame.columns:
+        return frame
+    return frame.assign(raw=pd.Series([None] * len(frame), index=frame.index, dtype=frame["raw"].dtype))
 
 
 def _frame(walk: "_Walk", frame: pd.DataFrame) -> pd.DataFrame:

@@ -128,8 +128,9 @@ def test_the_shape_stays_and_nothing_given_is_changed(planted):
         if isinstance(value, list):
             assert [list(row) for row in made[name]] == [list(row) for row in value]
     for name, frame in planted[1].items():
-        assert shown[name].dtypes.to_dict() == frame.drop(columns="raw", errors="ignore").dtypes.to_dict()
-        assert "raw" not in shown[name].columns
+        assert shown[name].dtypes.to_dict() == frame.dtypes.to_dict()
+        assert list(shown[name].index) == list(frame.index)
+        assert "raw" not in shown[name].columns or shown[name]["raw"].isna().all()
 
 
 @pytest.fixture(scope="module")
