@@ -12,6 +12,7 @@ from ecs_trail.analysis.findings.known import FINDINGS
 from ecs_trail.analysis.launches import PASS_ROLE_DENIALS
 from ecs_trail.analysis.links.judging import TASKS
 from ecs_trail.analysis.outside import OUTSIDE_CHANGES
+from ecs_trail.analysis.purposes.blocks import BLOCKED_WORK
 from ecs_trail.analysis.roles.contradictions import CONTRADICTIONS
 from ecs_trail.analysis.roles.judged import ROLE_CHANGES
 from ecs_trail.analysis.roles.tables import OUTAGES, ROLE_STATES, ROLES
@@ -54,6 +55,7 @@ SPECS: Final = {
     "logging_gaps": LOGGING_GAPS,
     "outside_changes": OUTSIDE_CHANGES,
     "volume_calls": VOLUME_CALLS,
+    "blocked_work": BLOCKED_WORK,
     "task_states": TASK_STATES,
     "events": EVENTS,
 }

@@ -67,6 +67,8 @@ service_arn | the ECS service that uses it
 certificate_authority_arn | the AWS Private CA that issues for it
 issued_at | first certificate
 last_rotation_at | newest certificate
+next_rotation_due_at | when the next certificate is due
+certificate_valid_until | when the newest certificate ends
 phase | provision, teardown, issue, rotate or delete
 purpose | what the role is for: volumes, tls, lattice, load_balancers or managed_instances
 start | first moment
@@ -122,6 +124,8 @@ first_at | first call
 last_at | last call
 event_ids | the events; `events.event_id`
 secret | the secret
+resource | what the call was for
+targets_failed | targets that failed in calls that went through
 reads | successful reads
 trail | the trail
 how | the call that did it
