@@ -98,6 +98,9 @@ def _check(question: Question, schedule: Schedule) -> None:
         from ecs_trail.evidence.outbox import topic
 
         topic(schedule.notify)
+    for file in (schedule.compare if schedule.since_last else None, schedule.webhook):
+        if file is not None and not file.resolve().parent.is_dir():
+            raise UsageError(f"there is no folder for '{file}'.", hint="make it first; nothing was read.")
     bucket = schedule.output.startswith(S3)
     if bucket and schedule.keep is not None:
         raise UsageError("--keep removes no objects from a bucket.", hint="give the bucket a lifecycle rule.")

@@ -93,6 +93,7 @@ moved_to | where it was moved
 role_name | name of the role
 exists | true when the role was there
 trust | trust policy, JSON
+lets_ecs_assume | whether the trust policy lets ECS assume the role
 policies | permissions policies
 boundary | permissions boundary
 known | what of the role is known from the evidence

@@ -46,6 +46,11 @@ _MOMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "pass_role_denials": {"event_time": "Launch refused"},
     "findings": {"started_at": "Finding start", "ended_at": "Finding end"},
     "contradictions": {"event_time": "Contradiction"},
+    "blocked_work": {"started_at": "Work of ECS blocked", "resolved_at": "Work of ECS unblocked"},
+    "impersonations": {"first_at": "Session name of ECS used by somebody else", "last_at": "Last call of that session"},
+    "secret_reads": {"first_at": "TLS secret read by somebody else", "last_at": "Last such read"},
+    "logging_gaps": {"start": "Trail recorded less", "end": "Trail recorded again"},
+    "actors": {},  # a summary of changes that stand here one by one
 }
 #: Columns of the events that go along; record columns are scrubbed of credentials.
 _EVENT_COLUMNS: Final = (
@@ -70,7 +75,7 @@ def _moments(document: Document) -> Iterator[Row]:
     for name, listed in sections(document):
         known = _MOMENTS.get(name)
         for row in listed:
-            times = known or {column: f"{name} {column}".replace("_", " ") for column in row}
+            times = {column: f"{name} {column}".replace("_", " ") for column in row} if known is None else known
             for column, what in times.items():
                 stamp = micros(row.get(column))
                 if stamp is not None:
@@ -127,8 +132,14 @@ def _sentence(section: str, row: Mapping[str, Any]) -> str:
             return f"{row.get('event_name')} refused: {row.get('principal_arn')} may not pass {row.get('role_arn')}"
         case "findings":
             return f"{row.get('severity')} {row.get('status')}: {row.get('title')}"
-        case _:
+        case "contradictions":
             return f"{row.get('action')}: replay says {row.get('replayed')}, seen was {row.get('observed')}"
+        case "logging_gaps":
+            return f"Trail {row.get('trail')}: {row.get('how')} by {actor(row.get('actor'))}"
+        case "blocked_work":
+            return f"{row.get('action')} refused for {row.get('resource')} ({row.get('role_arn')})"
+        case _:
+            return f"{row.get('principal')}: {row.get('session_name') or row.get('secret')}"
 
 
 def _events(events: pd.DataFrame | None) -> Iterator[Row]:

@@ -21,7 +21,7 @@ from ecs_trail.views.text import clean
 from ecs_trail.views.words import actor, tail, task_name, tool
 from ecs_trail.vocabulary import DENIED_CODES
 
-ROLES, TASKS, VOLUMES, TLS, DENIED, FINDINGS = 1, 2, 3, 4, 5, 6
+ROLES, TASKS, VOLUMES, TLS, DENIED, FINDINGS, TRAILS = 1, 2, 3, 4, 5, 6, 7
 _PROCESSES: Final = {
     FINDINGS: "Findings",
     ROLES: "Roles: outages and changes",
@@ -29,6 +29,7 @@ _PROCESSES: Final = {
     VOLUMES: "Volumes",
     TLS: "Service Connect TLS",
     DENIED: "Denied calls",
+    TRAILS: "Trails: what was not recorded",
 }
 _FIRST_THREAD: Final = 100
 _NAME: Final = 120
@@ -77,6 +78,7 @@ def trace(document: Document, frames: Mapping[str, pd.DataFrame] | None = None) 
     _tasks(lanes, document, as_of)
     _volumes(lanes, document, as_of)
     _tls(lanes, document, as_of)
+    _trails(lanes, document, as_of)
     _denials(lanes, document, frames or {})
     lanes.events.sort(key=lambda event: (event["ts"], event["pid"], event["tid"], -event.get("dur", 0), event["name"]))
     made = {
@@ -136,6 +138,12 @@ def _roles(lanes: _Lanes, document: Document, as_of: int) -> None:
         said = _plain(row) | {"by": actor(row.get("actor")), "with": tool(row.get("user_agent"))}
         for role in row.get("role_arns") or ["no role"]:
             lanes.instant(ROLES, f"{tail(role)}: changes", name, start, said)
+
+
+def _trails(lanes: _Lanes, document: Document, as_of: int) -> None:
+    for start, row in _in_order(document.get("logging_gaps") or (), "start"):
+        name = f"{row.get('how')}: {', '.join(map(str, row.get('hides') or ()))}"
+        lanes.slice(TRAILS, str(row.get("trail")), name, (start, micros(row.get("end")) or as_of), _plain(row))
 
 
 def _tasks(lanes: _Lanes, document: Document, as_of: int) -> None:

@@ -250,6 +250,8 @@ def test_a_run_that_is_killed_leaves_the_last_report_and_the_next_one_mends_it(s
         (["--notify", "arn:aws:sns:x"], "names no topic"),
         (["--format", "docx"], "no kind of report"),
         (["--overlap", "soon"], "not a duration"),
+        (["--compare", "no/such/folder/last.json"], "there is no folder"),
+        (["--webhook", "no/such/folder/hook.json"], "there is no folder"),
     ],
 )
 def test_options_that_cannot_be_meant_are_refused_before_anything_is_read(more, words, tmp_path, capsys):
