@@ -6,7 +6,6 @@ document; a field has one type in all lines, since OpenSearch indexes it by the 
 that Timesketch removes.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -157,8 +156,3 @@ def _events(events: pd.DataFrame | None) -> Iterator[Row]:
             for name in columns
             if row[name] is not None
         }
-
-
-def read_lines(data: bytes) -> list[Row]:
-    """The lines as objects, for a reader who wants to look at them again."""
-    return [json.loads(line) for line in data.decode("ascii").splitlines()]

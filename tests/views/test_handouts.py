@@ -19,7 +19,7 @@ from ecs_trail.views import workbook as workbook_module
 from ecs_trail.views.ocsf import detection_findings
 from ecs_trail.views.text import clean
 from ecs_trail.views.ticket import block, code, safe, ticket
-from ecs_trail.views.timesketch import read_lines, timesketch
+from ecs_trail.views.timesketch import timesketch
 from ecs_trail.views.trace import trace
 from ecs_trail.views.workbook import MOST_CHARACTERS, workbook
 from ecs_trail.views.writers import WRITERS, writer_for
@@ -237,6 +237,10 @@ def test_the_ticket_tells_the_story():
 
 
 # -- Timesketch -------------------------------------------------------------------------------------------------------
+
+
+def read_lines(data: bytes) -> list[dict]:
+    return [json.loads(line) for line in data.decode("ascii").splitlines()]
 
 
 @pytest.mark.parametrize("made", ["sample", "hostile"])
