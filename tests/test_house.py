@@ -38,6 +38,7 @@ WINGS = {
         "payloads",
         "event_names",
         "version",
+        "identity",
     ),
     "evidence": ("evidence",),
     "sources": ("evidence.sources",),
@@ -69,7 +70,8 @@ SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "p
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "boto3": ("evidence.sources", "evidence.snapshots"),
-    "botocore": ("evidence.sources", "evidence.snapshots"),
+    # the outbox makes the only calls that write to AWS, and only on an explicit option; it needs the SDK's errors
+    "botocore": ("evidence.sources", "evidence.snapshots", "evidence.outbox"),
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
     "isal": ("evidence",),
@@ -81,6 +83,7 @@ DOORS = {
     "rich": ("cli", "views.answer"),
     "sqlglot": ("evidence.sources.sql",),
     "weasyprint": ("views.report.paper",),
+    "xlsxwriter": ("views.workbook",),
     "zstandard": ("evidence",),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pandas as pd
 
@@ -16,13 +16,14 @@ from ecs_trail.analysis.roles.guard import Guarded, guard
 from ecs_trail.analysis.roles.proposals import Proposal
 from ecs_trail.arns import last_part
 from ecs_trail.case.frames import CaseFrames
+from ecs_trail.case.tables import handout
 from ecs_trail.errors import UsageError
 from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
+from ecs_trail.views.exports import write_atomically
 from ecs_trail.views.investigation import investigation
-from ecs_trail.views.report.material import Material
-from ecs_trail.views.report.registry import writer_for
+from ecs_trail.views.writers import writer_for
 
 #: Frames of the figures that show a whole case.
 _PICTURED: Final = (
@@ -80,15 +81,29 @@ class Case(CaseFrames):
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
         return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
 
-    def report(self, path: str | Path, *, kind: str | None = None) -> Path:
+    def report(
+        self,
+        path: str | Path,
+        *,
+        kind: str | None = None,
+        redacted: bool = False,
+        notes: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> Path:
         """Write a report to hand on, whole or not at all, and return its path.
 
-        The suffix tells the kind (`.html`, `.json`, `.pdf`; `kind="html"` overrides it). Raises `UsageError` for
-        another one and for a place that cannot be written, `MissingExtraError` where an optional package is missing.
+        The suffix tells the kind (`.html`, `.pdf`, `.xlsx`, `.md`, `.json`, …; `kind="html"` overrides it). `redacted`
+        puts pseudonyms for accounts, names and addresses; `notes` are those of the timeline, for the page. Raises
+        `UsageError` for another kind and for a place that cannot be written, `MissingExtraError` where an optional
+        package is missing.
         """
-        target = Path(path)
-        write = writer_for(target, kind)
-        write(Material(self.document, self.frame), target)
+        target, write = Path(path), writer_for(path, kind)
+        whole = self.document | ({"notes": dict(notes)} if notes else {})
+        data = write(*handout(self, whole, redacted=redacted))
+
+        def put(stream: IO[bytes]) -> None:
+            stream.write(data)
+
+        write_atomically(target, put)
         return target
 
     def figure(self, name: str = "incident_overview", **options: Any) -> Any:

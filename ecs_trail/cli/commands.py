@@ -97,30 +97,6 @@ def _show(case: "Case", name: str, output: Output, *, raw: bool = False) -> None
 
 
 @click.command()
-@evidence_options((), "")
-def report(question: Question, output: Output) -> None:
-    """Write a report to hand on, as --output names it.
-
-    The end of the name tells the kind: .html (one page that opens offline), .json (the answer for scripts), .pdf.
-    """
-    from ecs_trail.errors import UsageError
-    from ecs_trail.views.report.registry import WRITERS, writer_for
-
-    if output.path is None:
-        raise UsageError(
-            "report needs --output.", hint=f"--output FILE, with a name that ends in {', '.join(WRITERS)}."
-        )
-    target, kind = output.path, output.kind or None
-    writer_for(target, kind)  # a name nobody can write is refused before the evidence is read
-
-    def answer(case: "Case") -> None:
-        case.report(target, kind=kind)
-        finish(case, output)
-
-    solve(question, output, answer)
-
-
-@click.command()
 @evidence_options(("text", "json"), "text")
 def plan(question: Question, output: Output) -> None:
     """Say what would be read, without reading it.

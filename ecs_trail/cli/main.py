@@ -9,10 +9,11 @@ import click
 
 from ecs_trail import __version__
 from ecs_trail.cli.collect import collect
-from ecs_trail.cli.commands import events, investigate, plan, report, timeline
+from ecs_trail.cli.commands import events, investigate, plan, timeline
 from ecs_trail.cli.guard import guard
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
+from ecs_trail.cli.report import report
 from ecs_trail.cli.role import role
 from ecs_trail.cli.snapshot import snapshot
 from ecs_trail.cli.stores import store
@@ -67,21 +68,8 @@ def root(context: click.Context) -> None:
 
 
 _COMMANDS: Final = (
-    *(
-        investigate,
-        collect,
-        plan,
-        events,
-        timeline,
-        report,
-        store,
-        snapshot,
-        practice,
-        permissions,
-        guard,
-        role,
-        verify,
-    ),
+    *(investigate, report, timeline, events, collect, store, snapshot, plan),
+    *(guard, role, verify, permissions, practice),
 )
 for _command in _COMMANDS:
     root.add_command(_command)

@@ -42,15 +42,33 @@ def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Comman
         @wraps(command)
         def called(**options: Any) -> Any:
             output = Output(*(options.pop(name) for name in ("kind", "output", "quiet", "exit_code")))
-            sources, profile = options.pop("sources"), options.pop("profile")
-            arguments = {name: options.pop(name) for name in _ARGUMENTS}
-            return command(Question(sources, arguments, profile), output, **options)
+            question = _asked(options)
+            return command(question, output, **options)
 
         for add in reversed((*_WHAT, *_HOW, *_shown(formats, default))):
             called = add(called)
         return cast("Command", called)
 
     return decorate
+
+
+def question_options(command: Command) -> Command:
+    """Add SOURCE and the options about evidence alone; the command is called with a `Question`, then its own."""
+
+    @wraps(command)
+    def called(**options: Any) -> Any:
+        question = _asked(options)
+        return command(question, **options)
+
+    for add in reversed((*_WHAT, *_HOW)):
+        called = add(called)
+    return cast("Command", called)
+
+
+def _asked(options: dict[str, Any]) -> Question:
+    """The question among the options of a command, taken out of them."""
+    sources, profile = options.pop("sources"), options.pop("profile")
+    return Question(sources, {name: options.pop(name) for name in _ARGUMENTS}, profile)
 
 
 _WHAT = (

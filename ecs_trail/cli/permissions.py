@@ -1,4 +1,7 @@
-"""`ecs-trail permissions`: the least that an IAM policy must allow for this tool to read a source."""
+"""`ecs-trail permissions`: the least that an IAM policy must allow for this tool to read a source.
+
+The writes of `ecs-trail report` (to a bucket, to a topic) are listed only for the places that are named: `--report`.
+"""
 
 import json
 from typing import Any, Final
@@ -26,13 +29,40 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     metavar="NAME",
     help="The partition of the account: aws, aws-cn, aws-us-gov.",
 )
-def permissions(sources: tuple[str, ...], partition: str) -> None:
+@click.option(
+    "--report",
+    "places",
+    multiple=True,
+    metavar="PLACE",
+    help="A place that ecs-trail report writes to: s3://BUCKET/PREFIX (--output) or sns:ARN (--notify); repeatable.",
+)
+def permissions(sources: tuple[str, ...], partition: str, places: tuple[str, ...]) -> None:
     """Print the IAM policy this tool needs.
 
     Every action it may call on AWS, and no other: reads only, but for the results that Athena itself writes for the
-    caller. Files on this machine need none.
+    caller, and for the places named by --report. Files on this machine need none.
     """
-    click.echo(json.dumps(policy(sources or _KINDS, partition), indent=2))
+    document = policy(sources or (() if places else _KINDS), partition)
+    writes = [one for place in places for one in _writes(place, partition)]
+    document["Statement"] = _distinct([*document["Statement"], *writes])
+    click.echo(json.dumps(document, indent=2))
+
+
+def _writes(place: str, partition: str) -> list[dict[str, Any]]:
+    """What one place of `ecs-trail report` takes. Raises `UsageError` for a place that is neither bucket nor topic."""
+    from ecs_trail.evidence.outbox import GET, PUBLISH, PUT, BucketShelf, topic
+
+    if not place.startswith("s3://"):
+        return [_allow("TellWhatChanged", [PUBLISH], topic(place))]
+    shelf = BucketShelf(place)
+    start = f"arn:{partition}:s3:::{shelf.bucket}/{f'{shelf.prefix}/' if shelf.prefix else ''}"
+    return [
+        _allow("WriteReports", [PUT], f"{start}*"),
+        _allow("ReadLastReport", [GET], f"{start}last.json"),
+        # Without it, S3 answers 403 instead of 404 for a state that is not there yet (*Amazon S3 API Reference*,
+        # "GetObject", read on 2026-11-24).
+        _allow("SeeWhetherThereIsOne", ["s3:ListBucket"], f"arn:{partition}:s3:::{shelf.bucket}"),
+    ]
 
 
 def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
@@ -60,10 +90,15 @@ def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
             raise UsageError(
                 f"'{source}' needs no permission, or is not read from AWS.", hint=f"one of: {', '.join(_KINDS)}."
             )
+    return {"Version": "2012-10-17", "Statement": _distinct(statements)}
+
+
+def _distinct(statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each statement once, and each Sid once."""
     distinct = [one for index, one in enumerate(statements) if one not in statements[:index]]
-    for index, one in enumerate(distinct):  # a Sid stands once in a policy
+    for index, one in enumerate(distinct):
         one["Sid"] += "" if one["Sid"] not in {before["Sid"] for before in distinct[:index]} else str(index)
-    return {"Version": "2012-10-17", "Statement": distinct}
+    return distinct
 
 
 def _history() -> dict[str, Any]:

@@ -27,8 +27,9 @@ from ecs_trail.views.report import tables
 from ecs_trail.views.report.material import Material
 from ecs_trail.views.report.page import page
 from ecs_trail.views.report.records import anchor, readable
-from ecs_trail.views.report.registry import WRITERS, writer_for
 from ecs_trail.views.report.tables import Cell, citer
+from ecs_trail.views.writers import KINDS as SUFFIXES
+from ecs_trail.views.writers import writer_for
 
 SAMPLE = Path(__file__).parents[2] / "sample_logs"
 SECTIONS = ("answer", "timeline", "findings", "tasks", "volumes", "tls", "roles", "denied", "evidence", "method")
@@ -208,12 +209,12 @@ def test_the_suffix_tells_the_kind(tmp_path, sample):
     assert sample.report(tmp_path / "b.json").read_bytes() == to_json(sample.document)
     assert sample.report(tmp_path / "c", kind="json").read_bytes() == to_json(sample.document)
     for name, kind in (("d.docx", None), ("e", None), ("f.html", "doc")):
-        with pytest.raises(UsageError, match=r"\.html, \.json"):
+        with pytest.raises(UsageError, match=r"\.html, \.pdf"):
             writer_for(tmp_path / name, kind)
     with pytest.raises(UsageError, match="cannot be written"):
         sample.report(tmp_path / "missing" / "x.html")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.HTML", "b.json", "c"]
-    assert {".html", ".json", ".pdf"} <= set(WRITERS)
+    assert {".html", ".json", ".pdf"} <= set(SUFFIXES)
 
 
 def test_a_missing_package_names_its_extra(sample, tmp_path, monkeypatch):
