@@ -10,6 +10,7 @@ import click
 from ecs_trail import __version__
 from ecs_trail.cli.commands import events, investigate, plan, report, timeline
 from ecs_trail.cli.guard import guard
+from ecs_trail.cli.notebook import lab, notebook
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.role import role
@@ -63,7 +64,20 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (investigate, plan, events, timeline, report, practice, permissions, guard, role, verify):
+for _command in (  # in the order of the help
+    investigate,
+    plan,
+    events,
+    timeline,
+    report,
+    practice,
+    permissions,
+    guard,
+    role,
+    notebook,
+    lab,
+    verify,
+):
     root.add_command(_command)
 
 
