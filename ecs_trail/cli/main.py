@@ -64,7 +64,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for _command in (  # in the order of the help
+for _command in (
     investigate,
     plan,
     events,

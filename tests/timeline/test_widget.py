@@ -92,6 +92,13 @@ def test_every_kind_of_lane_is_told(widget, kind, word):
     assert word in " ".join(ask(widget, ask="evidence", lane=place, span=None, event=None)["sentences"])
 
 
+def test_a_volume_is_told_step_by_step(widget):
+    place = next(place for place, one in enumerate(widget._board.lanes) if one.key == "vol-013df04c9cdf112e0")
+    told = ask(widget, ask="evidence", lane=place, span=None, event=None)["sentences"]
+    assert "Created 2026-03-01 07:30:22 UTC and attached 2026-03-01 07:30:31 UTC." in told
+    assert "4 calls, none of them refused or failed." in told
+
+
 def test_a_denied_event_says_so(widget):
     place = widget._board.events.outcomes.index("denied")
     told = ask(widget, ask="evidence", lane=None, span=None, event=place)["sentences"]

@@ -170,10 +170,10 @@ def _volume(row: Row) -> Iterator[str]:
     steps = [(word, row[f"{word}_at"]) for word in ("created", "attached", "detached", "deleted")]
     known = [f"{word} {_time(moment)}" for word, moment in steps if moment]
     if known:
-        yield f"{listed(known, most=4)}.".capitalize()
+        yield _sentence(known)
     if row["deleted_by"]:
         yield f"Deleted by {words.actor(row['deleted_by'])}."
-    yield f"{count(row['attempts'], 'call')}, {count(row['failures'], 'of them refused or failed', 'of them failed')}."
+    yield f"{count(row['attempts'], 'call')}, {row['failures'] or 'none'} of them refused or failed.".capitalize()
     if row["last_error"]:
         yield f"Last error: {clean(row['last_error'], _MESSAGE)}"
 
@@ -186,13 +186,18 @@ def _secret(row: Row) -> Iterator[str]:
     steps = (("issued", "issued_at"), ("last rotated", "last_rotation_at"), ("blocked", "blocked_since"))
     known = [f"{word} {_time(row[name])}" for word, name in (*steps, ("deleted", "deleted_at")) if row[name]]
     if known:
-        yield f"{listed(known, most=4)}.".capitalize()
+        yield _sentence(known)
     yield f"Role: {clean(row['role_arn']) or 'unknown'}."
     if row["last_error"]:
         yield f"Last error: {clean(row['last_error'], _MESSAGE)}"
     told = words.confidence(row["confidence"], row["basis"])
     if told and row["blocked_since"]:
         yield told
+
+
+def _sentence(parts: Sequence[str]) -> str:
+    text = listed(parts, most=4)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _row(frame: pd.DataFrame, column: str, value: str) -> Row:
