@@ -69,17 +69,23 @@ FAMILY_MAY_READ = {"roles": {"policies"}}
 SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "sql"}
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
+    "anywidget": ("views.timeline.widget",),
     "boto3": ("evidence.sources", "evidence.snapshots"),
     # the outbox makes the only calls that write to AWS, and only on an explicit option; it needs the SDK's errors
     "botocore": ("evidence.sources", "evidence.snapshots", "evidence.outbox"),
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
+    "duckdb": ("views.tables",),
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
+    "nbclient": ("cli.notebooks",),
+    "nbconvert": ("cli.notebooks",),
+    "nbformat": ("cli.notebooks",),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
     "plotly": ("views.figures",),
     "pyarrow": ("schema", "frames", "selection", "evidence"),
+    "traitlets": ("views.timeline.widget", "cli.notebooks"),
     "rich": ("cli", "views.answer"),
     "sqlglot": ("evidence.sources.sql",),
     "weasyprint": ("views.report.paper",),
@@ -381,7 +387,7 @@ def test_a_planted_fault_is_found(plant, tmp_path):
 
 HEAVY = {
     *("boto3", "botocore", "cryptography", "duckdb", "jinja2", "msgspec", "numpy", "pandas", "plotly", "pyarrow"),
-    *("rich", "sqlglot", "weasyprint"),
+    *("anywidget", "rich", "sqlglot", "weasyprint"),
 }
 
 

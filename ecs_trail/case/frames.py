@@ -29,6 +29,7 @@ from ecs_trail.analysis.roles.history import RoleHistory, role_history
 from ecs_trail.analysis.roles.judged import ROLE_CHANGES, role_changes
 from ecs_trail.analysis.roles.keys import key_outages
 from ecs_trail.analysis.roles.losses import GRACE
+from ecs_trail.analysis.roles.standing import role_abilities
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
@@ -181,6 +182,13 @@ class CaseFrames(SavedStates):
     def losses(self) -> pd.DataFrame:
         """The single actions lost inside outages, by place."""
         return tables.losses(self.history)
+
+    @cached_property
+    def role_abilities(self) -> pd.DataFrame:
+        """How every role stood for each purpose, from the first selected event to `as_of`."""
+        first = self._events["event_time"].min() if len(self._events) else self.as_of
+        since = min(pd.Timestamp(first), pd.Timestamp(self.as_of)).to_pydatetime()
+        return role_abilities(self.history, rows(self.outages), since, self.as_of)
 
     @cached_property
     def contradictions(self) -> pd.DataFrame:

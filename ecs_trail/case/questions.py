@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
@@ -15,6 +15,7 @@ from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.guard import Guarded, guard
 from ecs_trail.analysis.roles.proposals import Proposal
 from ecs_trail.arns import last_part
+from ecs_trail.case.exploring import board_of, show_board, sql_over
 from ecs_trail.case.frames import CaseFrames
 from ecs_trail.case.tables import handout
 from ecs_trail.errors import UsageError
@@ -39,6 +40,9 @@ _FIGURES: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
     "session_heatmap": (("events",), False),
     "caller_table": (("actors",), False),
 }
+
+if TYPE_CHECKING:
+    from ecs_trail.views.timeline.widget import TimelineWidget
 
 
 class Case(CaseFrames):
@@ -76,6 +80,23 @@ class Case(CaseFrames):
         frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
         frames["events"] = to_frame(self.evidence.events)
         return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
+
+    def timeline(self, *, notes: str | Path | None = None) -> "TimelineWidget":
+        """The linked timeline, for notebooks: role, task, volume, TLS and caller lanes; pick a span, the tables follow.
+
+        `notes` names a JSON file that keeps notes and stars on events. `selection`, `selected_events`, `linked(name)`
+        and `notes` of the widget are frames. Raises `MissingExtraError` without the extra `notebook`.
+        """
+        return show_board(board_of(self), self, notes)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """The answer of a SQL query (DuckDB's dialect) over the frames of this case, by their names, in memory.
+
+        Tables: `events` (without the raw records), `tasks`, `volumes`, `tls`, `outages`, `role_changes`, `findings` and
+        every other frame. No file and no network can be reached. Raises `UsageError` for a wrong query and
+        `MissingExtraError` without the extra `sql`.
+        """
+        return sql_over(self, query)
 
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""

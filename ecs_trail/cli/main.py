@@ -11,6 +11,7 @@ from ecs_trail import __version__
 from ecs_trail.cli.collect import collect
 from ecs_trail.cli.commands import events, investigate, plan, timeline
 from ecs_trail.cli.guard import guard
+from ecs_trail.cli.notebook import lab, notebook
 from ecs_trail.cli.permissions import permissions
 from ecs_trail.cli.range import practice
 from ecs_trail.cli.report import report
@@ -68,7 +69,7 @@ def root(context: click.Context) -> None:
 
 
 _COMMANDS: Final = (
-    *(investigate, report, timeline, events, collect, store, snapshot, plan),
+    *(investigate, report, timeline, events, lab, notebook, collect, store, snapshot, plan),
     *(guard, role, verify, permissions, practice),
 )
 for _command in _COMMANDS:

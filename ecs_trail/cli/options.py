@@ -33,7 +33,7 @@ class Question:
 
 
 def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
-    """Add SOURCE and the common options to a command; `formats` are the values of `--format`, none for any word.
+    """Add SOURCE and the common options to a command; `formats` are the values of `--format`.
 
     The command is called with a `Question` and an `Output`, then with the options of its own.
     """
@@ -147,15 +147,14 @@ def _shown(formats: tuple[str, ...], default: str) -> tuple[Callable[[Command], 
         click.option(
             "--format",
             "kind",
-            type=click.Choice(formats) if formats else str,
+            type=click.Choice(formats),
             default=default,
-            show_default=bool(formats),
-            metavar=None if formats else "KIND",
-            help="Shape of the result." if formats else "Shape of the result [default: as the name of FILE ends].",
+            show_default=True,
+            help="Shape of the result.",
         ),
         click.option(
             "--output",
-            type=click.Path(path_type=Path, dir_okay=not formats),
+            type=click.Path(path_type=Path, dir_okay=False),
             metavar="FILE",
             help="Write here instead of stdout, whole or not at all.",
         ),

@@ -318,3 +318,17 @@ def test_a_shelf_takes_only_names_of_runs(tmp_path):
         assert Path(shelf.publish(name, files), "a").read_bytes() == b"1"
         with pytest.raises(et.UsageError, match="no name of a run"):
             shelf.publish("../elsewhere", files)
+
+
+def test_the_page_is_redacted_and_published_like_every_other_report(grow, tmp_path):
+    evidence, out = grow(MOMENTS[3]), tmp_path / "reports"
+    names = ("111122223333", "444455556666", "ecsInfrastructureRole", "terraform-deploy", "ledger-db", "198.51.100.")
+    plain, hidden = tmp_path / "plain.html", tmp_path / "hidden.html"
+    assert run(["report", str(evidence), "--output", str(plain)]) == 0
+    assert run(["report", str(evidence), "--output", str(hidden), "--redact"]) == 0
+    shown = hidden.read_text(encoding="utf-8")
+    assert all(name in plain.read_text(encoding="utf-8") for name in names)
+    assert [name for name in names if name in shown] == []
+    assert "AmazonECSInfrastructureRolePolicyForVolumes" in shown
+    schedule(evidence, out, "--format", "html")
+    assert (out / runs(out)[-1] / "report.html").read_bytes().startswith(b"<!DOCTYPE html>")
