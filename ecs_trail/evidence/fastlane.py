@@ -17,7 +17,7 @@ import msgspec
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.moments import parse_moment
 from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
-from ecs_trail.evidence.records import RejectedError, asked_session, row_of, session_of
+from ecs_trail.evidence.records import ASKED, RejectedError, asked_session, row_of, session_of
 from ecs_trail.evidence.slicing import cut
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -204,6 +204,7 @@ def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ..
     """The places of the records that a clause admits; None when a glance is not enough to say so."""
     sought: set[str] = set()
     names: set[str] = set()  # of events that need a look, whoever called
+    asking: set[str] = set()  # of events that may ask for a session
     for kind, clauses in kinds.items():
         for clause in clauses:
             if clause.session_names is None:
@@ -211,21 +212,32 @@ def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ..
             else:
                 sought |= clause.session_names
                 if kind[3].startswith("AssumeRole"):
-                    names.add(kind[3])
-    who: set[_Who] = set()
+                    asking.add(kind[3])
+    found: set[int] = set()
     if sought:
         who = {one for one in {g.userIdentity for g in glances} if _session(one) in sought}
-    if not (names or who):
-        return []
-    found: list[int] = []
-    for number in [n for n, g in enumerate(glances) if g.eventName in names or g.userIdentity in who]:
-        glance = glances[number]
-        verdict = _admits(kinds.get(_kind(glance), ()), glance)
-        if verdict is None:
+        if who:
+            found.update([n for n, g in enumerate(glances) if g.userIdentity in who])
+    if names:
+        found.update([n for n, g in enumerate(glances) if g.eventName in names])
+    if asking:
+        asked = _asking([(n, g.requestParameters) for n, g in enumerate(glances) if g.eventName in asking], sought)
+        if asked is None:
             return None
-        if verdict:
-            found.append(number)
-    return found
+        found.update(asked)
+    return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
+
+
+def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int] | None:
+    """The places of the AssumeRole calls that ask for one of the sessions; None when a glance does not say."""
+    try:
+        return [number for number, parameters in calls if ASKED.decode(parameters).roleSessionName in sought]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    plain = [(number, bytes(parameters)) for number, parameters in calls]
+    if any(parameters.startswith(b'"') for _, parameters in plain):
+        return None
+    return [number for number, parameters in plain if asked_session(parameters) in sought]
 
 
 def _kind(glance: _Glance) -> _Kind:
@@ -276,16 +288,11 @@ def _is_plain(kind: _Kind) -> bool:
     return not (category in _OTHER_CATEGORIES or event_type in _OTHER_TYPES or source.startswith("aws:"))
 
 
-def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool | None:
-    """Whether any clause may hold; None when the glance is not enough to say so."""
-    if not clauses:
-        return False
+def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
+    """Whether any of the clauses its kind may satisfy holds for a record."""
     requested = None
     if glance.eventName.startswith("AssumeRole"):
-        parameters = bytes(glance.requestParameters)
-        if parameters.startswith(b'"'):
-            return None
-        requested = asked_session(parameters)
+        requested = asked_session(bytes(glance.requestParameters))
     seen = Glimpse(
         glance.eventSource,
         glance.eventName,

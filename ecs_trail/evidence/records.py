@@ -93,7 +93,8 @@ class _Resource(msgspec.Struct):
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
-_ASKED: Final = msgspec.json.Decoder(_Asked)
+#: What an AssumeRole call asks for.
+ASKED: Final = msgspec.json.Decoder(_Asked)
 _RESOURCES: Final = msgspec.json.Decoder(list[_Resource])
 
 
@@ -132,7 +133,7 @@ def session_of(arn: str | None, principal_id: str | None, identity_type: str | N
 def asked_session(parameters: bytes) -> str | None:
     """The session name an AssumeRole call asks for, from its `requestParameters`."""
     try:
-        return _ASKED.decode(parameters).roleSessionName or None
+        return ASKED.decode(parameters).roleSessionName or None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -231,7 +232,7 @@ def _has_text_for_objects(record: _Record) -> bool:
 def _asked(record: _Record) -> _Asked:
     """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
     try:
-        asked = _ASKED.decode(bytes(record.requestParameters))
+        asked = ASKED.decode(bytes(record.requestParameters))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         asked = _Asked()
     if not asked.roleArn:
