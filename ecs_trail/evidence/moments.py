@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-_STAMP: Final = re.compile(r"(\d{12})_CloudTrail_([A-Za-z0-9-]+)_(\d{8}T\d{4}Z)_[^/]*$")
+_STAMP: Final = re.compile(r"(\d{12})_CloudTrail_([A-Za-z0-9-]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$", re.ASCII)
 _ISO: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
@@ -55,9 +55,9 @@ def stamp_of(name: str) -> tuple[str, str, datetime] | None:
     match = _STAMP.search(name)
     if match is None:
         return None
-    account, region, stamp = match.groups()
+    account, region, year, month, day, hour, minute = match.groups()
     try:
-        moment = datetime.strptime(stamp, "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=UTC)
     except ValueError:
         return None
     return account, region, moment

@@ -101,7 +101,8 @@ def scan_bytes(
     see_stamp(reading, source)
     for part in expand(data, source, limit=limit):
         tally.parts += 1
-        see_stamp(reading, part.name)
+        if part.name != source:
+            see_stamp(reading, part.name)
         reading.problems.extend(part.problems)
         if not (is_fast and not part.problems and scan_fast(part.data, part.name, probe, reading)):
             _scan_part(part, probe, reading, tally)
