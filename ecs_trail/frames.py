@@ -96,7 +96,8 @@ def tuples(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, .
 
 def _column(frame: pd.DataFrame, name: str) -> pa.Array:
     """One column as Arrow holds it (one chunk or many); cheaper than turning the whole frame into a table."""
-    return pa.array(frame[name])
+    # the array and not the Series: Arrow asks for attributes that a Series first seeks among its own labels
+    return pa.array(frame[name].array)
 
 
 @contextmanager
