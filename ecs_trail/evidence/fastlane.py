@@ -8,26 +8,24 @@ with the same result.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
 
 from ecs_trail.evidence.ledger import Reading, Span
-from ecs_trail.evidence.moments import parse_moment
 from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
-from ecs_trail.evidence.records import ASKED, RejectedError, asked_session, row_of, session_of
+from ecs_trail.evidence.records import ASKED, RejectedError, asked_session, is_assumed, row_of, session_of
 from ecs_trail.evidence.slicing import cut
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
-#: `2026-03-02T09:00:00Z`, the one way CloudTrail writes times; no fraction fits beside the seconds.
-_Stamp = Annotated[str, msgspec.Meta(min_length=20, max_length=20)]
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 #: Whatever stands there, the decoder refuses it.
 _Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
 
 
-class _Who(msgspec.Struct, gc=False, frozen=True):
+class _Who(msgspec.Struct, gc=False):
     type: str | None = None
     arn: str | None = None
     principalId: str | None = None  # noqa: N815 - CloudTrail's spelling
@@ -38,7 +36,7 @@ class _Glance(msgspec.Struct, gc=False):
 
     eventVersion: str  # noqa: N815
     userIdentity: _Who  # noqa: N815
-    eventTime: _Stamp  # noqa: N815
+    eventTime: _Moment  # noqa: N815
     eventSource: _Text  # noqa: N815
     eventName: _Text  # noqa: N815
     awsRegion: _Text  # noqa: N815
@@ -48,6 +46,7 @@ class _Glance(msgspec.Struct, gc=False):
     eventType: str | None = None  # noqa: N815
     eventCategory: str | None = None  # noqa: N815
     requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
     insightDetails: _Absent = 0  # noqa: N815
 
 
@@ -168,64 +167,67 @@ def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> boo
 
 
 def _spans(glances: list[_Glance], kinds: set[_Kind]) -> dict[tuple[str, str], Span] | None:
-    """First and last time and the event sources of every account and Region; None when a time is not in order."""
+    """First and last time and the event sources of every account and Region; None for times at the ends of the
+    calendar, where not every zone can say them.
+    """
     spans: dict[tuple[str, str], Span] = {}
     for kind in kinds:
         spans.setdefault((kind[0], kind[1]), Span()).event_sources.add(kind[2])
-    times: dict[tuple[str, str], set[str]]
+    times: dict[tuple[str, str], list[datetime]]
     if len(spans) == 1:  # a trail's file
-        times = {where: {glance.eventTime for glance in glances} for where in spans}
+        times = {where: [glance.eventTime for glance in glances] for where in spans}
     else:
-        times = {where: set() for where in spans}
+        times = {where: [] for where in spans}
         for glance in glances:
-            times[glance.recipientAccountId, glance.awsRegion].add(glance.eventTime)
+            times[glance.recipientAccountId, glance.awsRegion].append(glance.eventTime)
     for where, span in spans.items():
-        if not _are_stamps(times[where]):
+        first, last = min(times[where]), max(times[where])
+        if first.year == MINYEAR or last.year == MAXYEAR:
             return None
-        span.first, span.last = parse_moment(min(times[where])), parse_moment(max(times[where]))
-        if span.first is None or span.last is None:
-            return None
+        span.first, span.last = first.astimezone(UTC), last.astimezone(UTC)
     return spans
-
-
-def _are_stamps(times: set[str]) -> bool:
-    """True when all are times in CloudTrail's spelling, whose order as text is their order in time."""
-    joined, count = "".join(times), len(times)
-    marks = (joined[4::20], joined[7::20], joined[10::20], joined[13::20], joined[16::20], joined[19::20])
-    if marks != ("-" * count, "-" * count, "T" * count, ":" * count, ":" * count, "Z" * count):
-        return False
-    try:
-        return all(map(datetime.fromisoformat, times))
-    except ValueError:
-        return False
 
 
 def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
     """The places of the records that a clause admits; None when a glance is not enough to say so."""
     sought: set[str] = set()
-    names: set[str] = set()  # of events that need a look, whoever called
-    asking: set[str] = set()  # of events that may ask for a session
+    hot: set[_Kind] = set()  # a record that needs a look, whoever called
+    asking: set[str] = set()  # names of events that may ask for a session
     for kind, clauses in kinds.items():
         for clause in clauses:
             if clause.session_names is None:
-                names.add(kind[3])
+                hot.add(kind)
             else:
                 sought |= clause.session_names
                 if kind[3].startswith("AssumeRole"):
                     asking.add(kind[3])
     found: set[int] = set()
+    if hot:
+        names = {kind[3] for kind in hot}
+        found.update([n for n, g in enumerate(glances) if g.eventName in names and _kind(g) in hot])
     if sought:
-        who = {one for one in {g.userIdentity for g in glances} if _session(one) in sought}
-        if who:
-            found.update([n for n, g in enumerate(glances) if g.userIdentity in who])
-    if names:
-        found.update([n for n, g in enumerate(glances) if g.eventName in names])
+        found.update(_acting(glances, sought))
     if asking:
         asked = _asking([(n, g.requestParameters) for n, g in enumerate(glances) if g.eventName in asking], sought)
         if asked is None:
             return None
         found.update(asked)
     return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
+
+
+def _acting(glances: list[_Glance], sought: set[str]) -> list[int]:
+    """The places of the records whose caller is one of the sessions. Most say so in the ARN, which files repeat."""
+    arns = {g.userIdentity.arn for g in glances}
+    unclear = {arn for arn in arns if arn is None or not is_assumed(arn)}
+    clear = {arn for arn in arns - unclear if session_of(arn, None, None) in sought}
+    found = [n for n, g in enumerate(glances) if g.userIdentity.arn in clear] if clear else []
+    if unclear:
+        found += [
+            n
+            for n, g in enumerate(glances)
+            if g.userIdentity.arn in unclear and g.userIdentity.principalId and _session(g.userIdentity) in sought
+        ]
+    return found
 
 
 def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int] | None:
@@ -299,7 +301,7 @@ def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
         _session(glance.userIdentity),
         requested,
         bool(glance.errorCode),
-        datetime.fromisoformat(glance.eventTime),
+        glance.eventTime,
         glance.recipientAccountId,
         glance.awsRegion,
     )
@@ -312,7 +314,7 @@ def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], re
         return True
     slices: Sequence[bytes | msgspec.Raw] | None = None
     if len(found) * _WORTH_CUTTING < len(glances):
-        slices = cut(text, [glance.requestParameters for glance in glances], found)
+        slices = cut(text, lambda n: glances[n].responseElements or glances[n].requestParameters, found)
     if slices is None:
         every = _slices(text)
         slices = [every[number] for number in found]

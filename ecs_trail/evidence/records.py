@@ -120,10 +120,15 @@ def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False)
     return _row(record, text, source, position)
 
 
+def is_assumed(arn: str) -> bool:
+    """True for the ARN of a role's session."""
+    return _ASSUMED in arn
+
+
 @lru_cache(maxsize=16384)
 def session_of(arn: str | None, principal_id: str | None, identity_type: str | None) -> str | None:
     """Who acted: the last part of an assumed-role ARN; else what follows the colon in an AssumedRole's principalId."""
-    if arn is not None and _ASSUMED in arn:
+    if arn is not None and is_assumed(arn):
         return arn.rpartition("/")[2] or None
     if identity_type == "AssumedRole" and principal_id is not None and ":" in principal_id:
         return principal_id.partition(":")[2] or None

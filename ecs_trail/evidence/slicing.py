@@ -6,55 +6,55 @@ strings; a record begins where the one before it ends.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 #: Strings, and brackets outside them, of a text known to be JSON.
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
+_OPENING: Final = frozenset({b"{", b"["})
+_CLOSING: Final = frozenset({b"}", b"]"})
 _BETWEEN: Final = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
 
 
-def cut(text: bytes | memoryview, inside: Sequence[msgspec.Raw], numbers: Sequence[int]) -> list[bytes] | None:
+def cut(text: bytes | memoryview, inside: Callable[[int], msgspec.Raw], numbers: Sequence[int]) -> list[bytes] | None:
     """The bytes of some records of a text, or None where they cannot be cut out so.
 
-    `inside` holds one value of every record, a direct member of it and a view into `text`; `numbers` are the places of
-    the records wanted. None for the first record, as nothing before it says where it begins, and for a record or its
-    predecessor without such a value.
+    `inside` gives one value of the record at a place, a direct member of it and a view into `text`; `numbers` are the
+    places of the records wanted. None for the first record, as nothing before it says where it begins, and for a
+    record or its predecessor without such a value.
     """
-    address = _address(text)
+    # a process that only counts needs no numpy
+    where = import_module("numpy").frombuffer
+    base: int = where(text, "u1").ctypes.data
     records = []
     for number in numbers:
         if not number:
             return None
-        before, own = inside[number - 1], inside[number]
-        if not (memoryview(before).nbytes and memoryview(own).nbytes):
+        before, own = memoryview(inside(number - 1)), memoryview(inside(number))
+        if not (before.nbytes and own.nbytes):
             return None
-        between = _BETWEEN.match(text, _end(text, before, address))
-        start = between.end() if between else 0
-        record = bytes(text[start : _end(text, own, address)])
+        end = _end(text, where(before, "u1").ctypes.data - base + before.nbytes)
+        between = _BETWEEN.match(text, end)
+        start = between.end() if between else end
+        record = bytes(text[start : _end(text, where(own, "u1").ctypes.data - base + own.nbytes)])
         if not record.startswith(b"{"):
             return None
         records.append(record)
     return records
 
 
-def _end(text: bytes | memoryview, inside: msgspec.Raw, address: int) -> int:
-    """Where the record ends whose direct member `inside` is."""
+def _end(text: bytes | memoryview, place: int) -> int:
+    """Where the record ends, from a place inside it, one level deep."""
     depth = 1
-    for token in _TOKEN.finditer(text, _address(inside) - address + memoryview(inside).nbytes):
+    for token in _TOKEN.finditer(text, place):
         found = token[0]
-        if found in (b"{", b"["):
+        if found in _OPENING:
             depth += 1
-        elif found in (b"}", b"]"):
+        elif found in _CLOSING:
             depth -= 1
             if not depth:
                 return token.end()
     return 0
-
-
-def _address(view: Any) -> int:
-    # a process that only counts needs no numpy
-    return int(import_module("numpy").frombuffer(view, dtype="uint8").ctypes.data)
