@@ -10,7 +10,7 @@ with the same result.
 from collections.abc import Iterator, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -21,6 +21,11 @@ from ecs_trail.evidence.slicing import cut
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+#: The types and categories of records (*AWS CloudTrail User Guide*, "CloudTrail record contents for management, data,
+#: and network activity events", read on 2026-11-24). Insights are no records; a file with a type that is new takes the
+#: full road.
+_Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
+_Category = Literal["Management", "Data", "NetworkActivity"]
 #: Whatever stands there, the decoder refuses it.
 _Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
 
@@ -43,8 +48,8 @@ class _Glance(msgspec.Struct, gc=False):
     eventID: _Text  # noqa: N815
     recipientAccountId: _Text  # noqa: N815
     errorCode: str | None = None  # noqa: N815
-    eventType: str | None = None  # noqa: N815
-    eventCategory: str | None = None  # noqa: N815
+    eventType: _Type | None = None  # noqa: N815
+    eventCategory: _Category | None = None  # noqa: N815
     requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
     responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
     insightDetails: _Absent = 0  # noqa: N815
@@ -67,8 +72,6 @@ _SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
 #: Text decoded at a time where lines allow it; more than any trail file has.
 _PIECE: Final = 8 << 20
 _NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_OTHER_CATEGORIES: Final = frozenset({"Insight", "Aggregated"})
-_OTHER_TYPES: Final = frozenset({"AwsCloudTrailInsight", "AwsAggregatedEvent"})
 #: Cutting one record out costs about as much as decoding this many into slices.
 _WORTH_CUTTING: Final = 16
 
@@ -109,8 +112,8 @@ def _is_lines(text: bytes) -> bool:
         return False
 
 
-#: (account, Region, event source, event name, error code, event type, category): the same for most records of a file.
-_Kind = tuple[str, str, str, str, str | None, str | None, str | None]
+#: (account, Region, event source, event name, error code): the same for many records of a file.
+_Kind = tuple[str, str, str, str, str | None]
 #: Verdicts on kinds kept for one selection; more different kinds than any archive has, unless somebody invents them.
 _KINDS_KEPT: Final = 50_000
 
@@ -128,13 +131,14 @@ class _Sieve:
             self.known.clear()
         if kind in self.known:
             return self.known[kind]
-        account, region, source, name, error = kind[:5]
+        account, region, source, name, error = kind
         found = tuple(
             clause
             for clause in self.probe
             if clause.admits_call(source, name, bool(error)) and clause.admits_place(account, region)
         )
-        verdict = self.known[kind] = found if _is_plain(kind) else None
+        # notifications of other services, which also come as `Records` with an `eventSource`
+        verdict = self.known[kind] = None if source.startswith("aws:") else found
         return verdict
 
 
@@ -147,10 +151,7 @@ def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> boo
     glances = _glances(text)
     if not glances:
         return False
-    kinds = {
-        (g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode, g.eventType, g.eventCategory)
-        for g in glances
-    }
+    kinds = {(g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode) for g in glances}
     sieve = _sieve(probe)
     open_clauses = {kind: sieve.clauses(kind) for kind in kinds}
     spans = _spans(glances, kinds)
@@ -225,7 +226,9 @@ def _acting(glances: list[_Glance], sought: set[str]) -> list[int]:
         found += [
             n
             for n, g in enumerate(glances)
-            if g.userIdentity.arn in unclear and g.userIdentity.principalId and _session(g.userIdentity) in sought
+            if g.userIdentity.arn in unclear
+            and g.userIdentity.type == "AssumedRole"
+            and _session(g.userIdentity) in sought
         ]
     return found
 
@@ -243,8 +246,7 @@ def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int]
 
 
 def _kind(glance: _Glance) -> _Kind:
-    g = glance
-    return (g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode, g.eventType, g.eventCategory)
+    return glance.recipientAccountId, glance.awsRegion, glance.eventSource, glance.eventName, glance.errorCode
 
 
 def _session(who: _Who) -> str | None:
@@ -283,11 +285,6 @@ def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
         return _SLICES.decode(text).Records
     except _NOT_PLAIN:
         return _SLICE.decode_lines(text)
-
-
-def _is_plain(kind: _Kind) -> bool:
-    source, event_type, category = kind[2], kind[5], kind[6]
-    return not (category in _OTHER_CATEGORIES or event_type in _OTHER_TYPES or source.startswith("aws:"))
 
 
 def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
