@@ -178,8 +178,8 @@ def _templates(account: str, region: str) -> tuple[list[_Parts], list[_Parts], l
     background: list[Record] = []
     wanted: list[Record] = []
     for kind in practice.kinds()[:6]:
-        for record in practice.incident(kind, 7).records:
-            record = json.loads(json.dumps(record).replace(record["recipientAccountId"], account))
+        for found in practice.incident(kind, 7).records:
+            record: Record = json.loads(json.dumps(found).replace(found["recipientAccountId"], account))
             record.update(awsRegion=region, recipientAccountId=account)
             (wanted if is_selected(record) else background).append(record)
     background = [_filled(dice, record) for record in background]
