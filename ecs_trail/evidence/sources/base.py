@@ -16,7 +16,7 @@ from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt
 from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
-from ecs_trail.evidence.scanning import read_unit
+from ecs_trail.evidence.scanning import failed, read_unit
 from ecs_trail.evidence.tasks import read_task_states, task_rows
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
@@ -95,16 +95,17 @@ def scan(
     sources: Sequence[Source],
     selection: Selection,
     *,
-    workers: int = 1,
+    workers: int | None = 1,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
 ) -> Evidence:
     """Read the sources and apply the selection once, exactly.
 
-    `workers` above 1 spread the files over processes; the answer is the same. `progress` is called with units done and
+    `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do; the
+    answer is the same. `progress` is called with units done and
     expected. `task_files` are files given as saved task states. Raises `UsageError` for a source that is not there.
     """
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
@@ -176,7 +177,7 @@ class _Gatherer:
 
 
 def _readings(
-    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, receipt: Receipt
+    sources: Sequence[Source], selection: Selection, workers: int | None, progress: Progress | None, receipt: Receipt
 ) -> Iterator[Reading]:
     probe = probe_of(selection)
     expected = [0] * len(sources)
@@ -198,12 +199,28 @@ def _readings(
 
     found = units()
     try:
-        for done, reading in enumerate(map_ordered(read_unit, found, probe, workers=workers), 1):
+        readings = map_ordered(read_unit, found, probe, workers=workers, lost=_lost, weigh=_weight)
+        for done, reading in enumerate(readings, 1):
             if progress is not None:
                 progress(done, max(sum(expected), done))
             yield reading
     finally:
         _close(found)
+
+
+def _lost(unit: Fetched) -> Reading:
+    """The reading of a file that no worker process survives."""
+    detail = "two worker processes died while reading it; often it is too large for the memory there is."
+    return failed(unit.source, "unreadable_file", detail)
+
+
+def _weight(unit: Fetched) -> int:
+    if unit.data is not None:
+        return len(unit.data)
+    try:
+        return 0 if unit.path is None else unit.path.stat().st_size
+    except OSError:  # its reader will say so
+        return 0
 
 
 def _close(iterator: Iterator[Fetched]) -> None:
