@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from ecs_trail.evidence import ocsf
-from ecs_trail.evidence.ledger import Found, Problem, TaskText
+from ecs_trail.evidence.ledger import Found, Problem, Spans, TaskText
 from ecs_trail.evidence.normal import NATIVE_FIELDS, canonical_key
 from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena, table_of_lake, whole_event
 from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
@@ -54,6 +54,9 @@ class Haul:
     #: True when an empty wrapper was recognised as CloudTrail's: a log file that holds no record is still read.
     is_log: bool = False
     drained: int = 0
+    #: Records of columns that were counted without being made (`sifting`), and what they say.
+    set_aside: int = 0
+    spans: Spans = field(default_factory=dict)
     #: Whether any OCSF 1.0 event here carries request parameters; None when there is no such event.
     carries_parameters: bool | None = None
 
@@ -62,6 +65,11 @@ class Haul:
         taken, self.records = self.records, []
         self.drained += len(taken)
         return taken
+
+    def put_aside(self, count: int) -> None:
+        """Count records that nobody needs; those that follow have their places after them."""
+        self.drained += count
+        self.set_aside += count
 
     def take(self, text: bytes, *, is_rebuilt: bool = False) -> None:
         """Keep one record."""
