@@ -22,7 +22,7 @@ from ecs_trail.evidence.moments import moment_of
 from ecs_trail.evidence.normal import TOP_FIELDS, canonical_key
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.shapes import Haul, gather, gather_ocsf
-from ecs_trail.evidence.sifting import Mask, Sifter, sifter_of
+from ecs_trail.evidence.sifting import OWN_KEYS, OWN_SESSIONS, Mask, Sifter, sifter_of
 from ecs_trail.evidence.tables import WHOLE_COLUMNS, has_messages, is_table, lacking, record_of, whole_event
 from ecs_trail.evidence.texts import compact
 from ecs_trail.schema import EVENT_SCHEMA
@@ -31,6 +31,8 @@ from ecs_trail.schema import EVENT_SCHEMA
 _BATCH: Final = 2048
 #: Rows compared by columns at a time.
 _SIFTED: Final = 16384
+#: Rows of the largest row group that is read at once.
+_GROUP: Final = 1 << 17
 #: The columns by which this package's own tables are known.
 _OWN_MARKS: Final = frozenset({"event_id", "event_time", "event_source", "event_name", "identity_arn", "session_name"})
 #: Where a record holds what this package's own columns say (see `schema.EVENT_COLUMNS`).
@@ -106,7 +108,10 @@ def _reader(opened: pq.ParquetFile, name: str, haul: Haul) -> "_Reader | None":
         wanted = ["raw"] if "raw" in columns else [column for column in columns if column in EVENT_SCHEMA.names]
         if "raw" not in columns:
             _remark_missing([column for column in columns if column not in {"source", "position"}], haul)
-        return _OwnReader(haul, wanted, by_path)
+        asked = [*OWN_KEYS.values(), *OWN_SESSIONS]
+        return _OwnReader(
+            haul, wanted, by_path, Sifter(OWN_KEYS, {}, OWN_SESSIONS) if set(columns) >= set(asked) else None
+        )
     if ocsf.is_ocsf(frozenset(columns)):
         return _OcsfReader(haul, [column for column in columns if column in ocsf.FIELDS], by_path)
     if "detail" in columns and "detail-type" in columns:
@@ -196,7 +201,33 @@ class _Reader:
 
 
 class _OwnReader(_Reader):
-    """Rows of `EVENT_SCHEMA`, with the record itself or without."""
+    """Rows of `EVENT_SCHEMA`, with the record itself or without.
+
+    The columns were made of the records, so they decide which rows are wanted; the records, which are most of the
+    bytes, are read only of row groups that hold such a row.
+    """
+
+    def read(self, opened: pq.ParquetFile, probe: Probe) -> Iterator[None]:
+        sizes = [opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups)]
+        if self.sifter is None or max(sizes, default=0) > _GROUP or any(clause == _ASKS_NOTHING for clause in probe):
+            self.sifter = None
+            yield from super().read(opened, probe)
+            return
+        asked = [*OWN_KEYS.values(), *OWN_SESSIONS]
+        for number in range(opened.num_row_groups):
+            if not _may_matter(opened, number, probe):
+                continue
+            (keys,) = opened.read_row_group(number, columns=asked).combine_chunks().to_batches() or (None,)
+            if keys is None:
+                continue
+            wanted, spans = self.sifter.sift(keys, probe)
+            if wanted.any():
+                (rows,) = opened.read_row_group(number, columns=self.columns).combine_chunks().to_batches()
+                self._take_some(rows, wanted, spans)
+            else:
+                merge_spans(self.haul.spans, spans)
+                self.haul.put_aside(keys.num_rows)
+            yield
 
     def take(self, row: Row) -> None:
         raw = row.get("raw")

@@ -34,6 +34,8 @@ OWN_SESSIONS: Final = ("session_name", "requested_session_name")
 _TELL_NO_SESSION: Final = frozenset({*_NEEDED, "errorCode", "errorMessage", "resources", "tlsDetails", "eventID"})
 #: Brackets in one text from which on its nesting may be too deep to read, which only the slow way finds out.
 _DEEP: Final = 400
+#: Spellings of plain letters that JSON text may use instead of the letters.
+_ESCAPES: Final = r"\\u00[2-7]|\\/"
 _STAMP: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -84,8 +86,7 @@ class Sifter:
             for name in self.sessions:
                 found |= _mask(pc.is_in(batch.column(name), value_set=values))
             return found
-        # `\\` is as far as a search can know an escape
-        pattern = "|".join([*map(re.escape, sorted(names)), r"\\u", r"\\/"])
+        pattern = "|".join([*map(re.escape, sorted(names)), _ESCAPES])
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if canonical_key(name) not in _TELL_NO_SESSION:
                 for texts, rows in _texts(column):
@@ -99,8 +100,8 @@ def sifter_of(schema: pa.Schema, by_path: Mapping[str, str]) -> Sifter | None:
     keys: dict[str, str] = {}
     for name in schema.names:
         known = canonical_key(name)
-        if known in keys or (known not in _NEEDED and known != "errorCode" and name.lower().startswith("error")):
-            return None  # two columns for one field, or errors spelled in a way only the slow way knows
+        if known in keys:
+            return None  # two columns for one field
         if known in _NEEDED or known == "errorCode":
             keys[known] = name
     fixed = {name: value for name, value in by_path.items() if name in _NEEDED and name not in keys}
