@@ -33,13 +33,12 @@ _Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
 class _Who(msgspec.Struct, gc=False):
     type: str | None = None
     arn: str | None = None
-    principalId: str | None = None  # noqa: N815 - CloudTrail's spelling
 
 
 class _Glance(msgspec.Struct, gc=False):
     """What is asked of every record. Fields without a default must be there, or the file is not plain CloudTrail."""
 
-    eventVersion: str  # noqa: N815
+    eventVersion: str  # noqa: N815 - CloudTrail's spelling
     userIdentity: _Who  # noqa: N815
     eventTime: _Moment  # noqa: N815
     eventSource: _Text  # noqa: N815
@@ -207,7 +206,10 @@ def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ..
         names = {kind[3] for kind in hot}
         found.update([n for n, g in enumerate(glances) if g.eventName in names and _kind(g) in hot])
     if sought:
-        found.update(_acting(glances, sought))
+        acting = _acting(glances, sought)
+        if acting is None:
+            return None
+        found.update(acting)
     if asking:
         asked = _asking([(n, g.requestParameters) for n, g in enumerate(glances) if g.eventName in asking], sought)
         if asked is None:
@@ -216,21 +218,14 @@ def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ..
     return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
 
 
-def _acting(glances: list[_Glance], sought: set[str]) -> list[int]:
-    """The places of the records whose caller is one of the sessions. Most say so in the ARN, which files repeat."""
+def _acting(glances: list[_Glance], sought: set[str]) -> list[int] | None:
+    """The places of the records whose caller is one of the sessions, by its ARN; None for a session without one."""
     arns = {g.userIdentity.arn for g in glances}
     unclear = {arn for arn in arns if arn is None or not is_assumed(arn)}
+    if unclear and any(g.userIdentity.type == "AssumedRole" for g in glances if g.userIdentity.arn in unclear):
+        return None
     clear = {arn for arn in arns - unclear if session_of(arn, None, None) in sought}
-    found = [n for n, g in enumerate(glances) if g.userIdentity.arn in clear] if clear else []
-    if unclear:
-        found += [
-            n
-            for n, g in enumerate(glances)
-            if g.userIdentity.arn in unclear
-            and g.userIdentity.type == "AssumedRole"
-            and _session(g.userIdentity) in sought
-        ]
-    return found
+    return [n for n, g in enumerate(glances) if g.userIdentity.arn in clear] if clear else []
 
 
 def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int] | None:
@@ -247,10 +242,6 @@ def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int]
 
 def _kind(glance: _Glance) -> _Kind:
     return glance.recipientAccountId, glance.awsRegion, glance.eventSource, glance.eventName, glance.errorCode
-
-
-def _session(who: _Who) -> str | None:
-    return session_of(who.arn, who.principalId, who.type)
 
 
 def _is_unicode(text: bytes) -> bool:
@@ -295,7 +286,7 @@ def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
     seen = Glimpse(
         glance.eventSource,
         glance.eventName,
-        _session(glance.userIdentity),
+        session_of(glance.userIdentity.arn, None, None),
         requested,
         bool(glance.errorCode),
         glance.eventTime,

@@ -27,6 +27,7 @@ __all__ = ["Charge", "Evidence", "Fetched", "Problem", "Receipt", "ScanPlan", "S
 Progress = Callable[[int, int], None]
 #: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
 _TRIM_AFTER: Final = 4096
+_SMALL_CHUNKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class _Gatherer:
             self._hold(chunk)
         self.rows.extend(reading.rows)
         self.flags.extend(reading.rebuilt)
-        if len(self.rows) >= _TRIM_AFTER:
+        # plain rows take most space, so the first chunks are small: many a scan finds no more than they hold
+        if len(self.rows) >= (_TRIM_AFTER if len(self.chunks) >= _SMALL_CHUNKS else _TRIM_AFTER // 4):
             self._trim()
 
     def finish(self) -> list[bytes]:
