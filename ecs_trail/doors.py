@@ -113,7 +113,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
 
 def _integrity(
-    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[SourceLike], *, workers: int
+    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[SourceLike], *, workers: int | None
 ) -> Integrity:
     """The verdict on every source that can hold digests; the others have none."""
     listed = [source] if isinstance(source, (str, Path)) else list(source)
@@ -121,7 +121,7 @@ def _integrity(
     keys = [Path(one) for one in public_keys]
     return joined(
         [
-            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers, WORKERS))
+            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers or 1, WORKERS))
             for text, made in opened
             if isinstance(made, (FilesSource, S3Source))
         ]
