@@ -43,7 +43,7 @@ def read(
     session: str | None = None,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
@@ -51,8 +51,9 @@ def read(
 
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
-    records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. Raises `UsageError` for a
-    source that is not there and for times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query.
+    records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
+    open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
+    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
@@ -84,7 +85,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     stuck_after: str | timedelta = STUCK_AFTER,
     verify: bool = False,
     public_keys: Sequence[str | Path] = (),
-    workers: int = 1,
+    workers: int | None = None,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
 ) -> Case:
@@ -127,7 +128,11 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
 
 def _integrity(
-    source: SourceLike | Sequence[SourceLike], scope: Scope, public_keys: Sequence[str | Path], *, workers: int
+    source: SourceLike | Sequence[SourceLike],
+    scope: Scope,
+    public_keys: Sequence[str | Path],
+    *,
+    workers: int | None,
 ) -> Integrity:
     """The verdict on every source that can hold digests; the others have none."""
     listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
@@ -135,7 +140,7 @@ def _integrity(
     keys = [Path(one) for one in public_keys]
     return joined(
         [
-            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers, WORKERS))
+            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers or 1, WORKERS))
             for text, made in opened
             if isinstance(made, (FilesSource, S3Source))
         ]

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-import pandas as pd
 import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = dict[str, Any]
 
@@ -51,31 +54,32 @@ class FrameSpec:
         """The Arrow schema of the frame."""
         return pa.schema(list(self.columns.items()))
 
-    def frame(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    def frame(self, rows: Iterable[Mapping[str, Any]]) -> "pd.DataFrame":
         """Rows (column -> value; a missing column is null) as a frame of exactly this shape."""
         listed = list(rows)
         arrays = [_array([row.get(name) for row in listed], kind) for name, kind in self.columns.items()]
         return to_frame(pa.Table.from_arrays(arrays, schema=self.schema))
 
-    def check(self, frame: pd.DataFrame) -> None:
+    def check(self, frame: "pd.DataFrame") -> None:
         """Raise `ValueError` when a frame lacks columns of this shape, naming them."""
         missing = [name for name in self.columns if name not in frame.columns]
         if missing:
             raise ValueError(f"frame '{self.name}' lacks the columns {missing}; it has {list(frame.columns)}.")
 
 
-def to_frame(table: pa.Table) -> pd.DataFrame:
+def to_frame(table: pa.Table) -> "pd.DataFrame":
     """An Arrow table as an Arrow-backed DataFrame; nothing is copied where Arrow allows."""
-    frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
+    # a scan alone loads no pandas
+    frame: pd.DataFrame = table.to_pandas(types_mapper=import_module("pandas").ArrowDtype)
     return frame
 
 
-def to_table(frame: pd.DataFrame) -> pa.Table:
+def to_table(frame: "pd.DataFrame") -> pa.Table:
     """A frame as an Arrow table, the inverse of `to_frame`."""
     return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def rows(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Row]:
+def rows(frame: "pd.DataFrame", columns: Sequence[str] | None = None) -> list[Row]:
     """The frame as plain dictionaries (None for null, aware `datetime` for times), in the frame's order."""
     names = list(frame.columns) if columns is None else list(columns)
     with _collector_paused():
@@ -83,20 +87,21 @@ def rows(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[Row]
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def each(frame: pd.DataFrame, columns: Sequence[str] | None = None, *, batch: int = 20_000) -> Iterator[Row]:
+def each(frame: "pd.DataFrame", columns: Sequence[str] | None = None, *, batch: int = 20_000) -> Iterator[Row]:
     """The rows of `rows`, made batch by batch: for walking large frames without holding all of them."""
     for start in range(0, len(frame), batch):
         yield from rows(frame.iloc[start : start + batch], columns)
 
 
-def tuples(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def tuples(frame: "pd.DataFrame", columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The named columns row by row as plain tuples."""
     return zip(*(_plain(_column(frame, name)) for name in columns), strict=True)
 
 
-def _column(frame: pd.DataFrame, name: str) -> pa.Array:
+def _column(frame: "pd.DataFrame", name: str) -> pa.Array:
     """One column as Arrow holds it (one chunk or many); cheaper than turning the whole frame into a table."""
-    return pa.array(frame[name])
+    # the array and not the Series: Arrow asks for attributes that a Series first seeks among its own labels
+    return pa.array(frame[name].array)
 
 
 @contextmanager

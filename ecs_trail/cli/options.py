@@ -100,7 +100,10 @@ _HOW = (
         help="How long a stop may take before its silence counts.",
     ),
     click.option(
-        "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
+        "--workers",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Processes that read; by default one a processor, where there is much to read.",
     ),
     click.option(
         "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."

@@ -1,44 +1,57 @@
 """The fast lane: plain CloudTrail text is decoded with types, only the fields a selection asks for, in one step.
 
 Most bytes of an archive belong to records that cannot match. Here a whole file is decoded into glances (skipping what
-no selection asks for is the cheapest thing a JSON decoder can do), and only records that may match become rows. A file
-with anything unusual in it is not taken: the full road reads it, with the same result.
+no selection asks for is the cheapest thing a JSON decoder can do). What is asked of every record (is it plain, when and
+where was it, can it match) is asked of the few *different* values a file holds, gathered in sets; only records that may
+match are looked at one by one and become rows. A file with anything unusual in it is not taken: the full road reads it,
+with the same result.
 """
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterator, Sequence
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from ecs_trail.evidence.ledger import Reading, Span
-from ecs_trail.evidence.moments import parse_moment
 from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
-from ecs_trail.evidence.records import RejectedError, asked_session, row_of, session_of
+from ecs_trail.evidence.records import ASKED, RejectedError, asked_session, is_assumed, row_of, session_of
+from ecs_trail.evidence.slicing import cut
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+#: The types and categories of records (*AWS CloudTrail User Guide*, "CloudTrail record contents for management, data,
+#: and network activity events", read on 2026-11-24). Insights are no records; a file with a type that is new takes the
+#: full road.
+_Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
+_Category = Literal["Management", "Data", "NetworkActivity"]
+#: Whatever stands there, the decoder refuses it.
+_Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
 
 
 class _Who(msgspec.Struct, gc=False):
     type: str | None = None
     arn: str | None = None
-    principalId: str | None = None  # noqa: N815 - CloudTrail's spelling
 
 
 class _Glance(msgspec.Struct, gc=False):
     """What is asked of every record. Fields without a default must be there, or the file is not plain CloudTrail."""
 
-    eventVersion: str  # noqa: N815
-    eventTime: str  # noqa: N815
-    eventSource: str  # noqa: N815
-    eventName: str  # noqa: N815
-    eventID: str  # noqa: N815
-    awsRegion: str  # noqa: N815
-    recipientAccountId: str  # noqa: N815
+    eventVersion: str  # noqa: N815 - CloudTrail's spelling
     userIdentity: _Who  # noqa: N815
+    eventTime: _Moment  # noqa: N815
+    eventSource: _Text  # noqa: N815
+    eventName: _Text  # noqa: N815
+    awsRegion: _Text  # noqa: N815
+    eventID: _Text  # noqa: N815
+    recipientAccountId: _Text  # noqa: N815
     errorCode: str | None = None  # noqa: N815
-    eventType: str | None = None  # noqa: N815
-    eventCategory: str | None = None  # noqa: N815
+    eventType: _Type | None = None  # noqa: N815
+    eventCategory: _Category | None = None  # noqa: N815
     requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
-    insightDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    insightDetails: _Absent = 0  # noqa: N815
 
 
 class _Glances(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,8 +71,8 @@ _SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
 #: Text decoded at a time where lines allow it; more than any trail file has.
 _PIECE: Final = 8 << 20
 _NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_OTHER_CATEGORIES: Final = frozenset({"Insight", "Aggregated"})
-_OTHER_TYPES: Final = frozenset({"AwsCloudTrailInsight", "AwsAggregatedEvent"})
+#: Cutting one record out costs about as much as decoding this many into slices.
+_WORTH_CUTTING: Final = 16
 
 
 def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
@@ -98,38 +111,137 @@ def _is_lines(text: bytes) -> bool:
         return False
 
 
+#: (account, Region, event source, event name, error code): the same for many records of a file.
+_Kind = tuple[str, str, str, str, str | None]
+#: Verdicts on kinds kept for one selection; more different kinds than any archive has, unless somebody invents them.
+_KINDS_KEPT: Final = 50_000
+
+
+class _Sieve:
+    """A probe, asked of kinds of record instead of single records; each kind is judged once."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.known: dict[_Kind, tuple[ClauseProbe, ...] | None] = {}
+
+    def clauses(self, kind: _Kind) -> tuple[ClauseProbe, ...] | None:
+        """The clauses that a record of this kind may still satisfy; None when it is no plain record."""
+        if len(self.known) > _KINDS_KEPT:
+            self.known.clear()
+        if kind in self.known:
+            return self.known[kind]
+        account, region, source, name, error = kind
+        found = tuple(
+            clause
+            for clause in self.probe
+            if clause.admits_call(source, name, bool(error)) and clause.admits_place(account, region)
+        )
+        # notifications of other services, which also come as `Records` with an `eventSource`
+        verdict = self.known[kind] = None if source.startswith("aws:") else found
+        return verdict
+
+
+@lru_cache(maxsize=8)
+def _sieve(probe: Probe) -> _Sieve:
+    return _Sieve(probe)
+
+
 def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> bool:
     glances = _glances(text)
     if not glances:
         return False
-    found: list[int] = []
-    spans: dict[tuple[str, str], Span] = {}
-    bounds: dict[tuple[str, str], tuple[datetime, datetime]] = {}
-    likely: dict[tuple[str, str, str, str, bool], Probe] = {}
-    for number, glance in enumerate(glances):
-        moment = parse_moment(glance.eventTime)
-        if moment is None or not _is_plain(glance):
-            return False
-        account, region, origin = glance.recipientAccountId, glance.awsRegion, glance.eventSource
-        call = (account, region, origin, glance.eventName, bool(glance.errorCode))
-        clauses = likely.get(call)
-        if clauses is None:
-            clauses = likely[call] = tuple(clause for clause in probe if clause.admits_call(*call[2:]))
-            spans.setdefault((account, region), Span()).event_sources.add(origin)
-        first, last = bounds.get((account, region), (moment, moment))
-        if moment <= first or moment >= last:
-            bounds[account, region] = (min(first, moment), max(last, moment))
-        if clauses:
-            verdict = _admits(clauses, glance, moment)
-            if verdict is None:
-                return False
-            if verdict:
-                found.append(number)
-    for where, ends in bounds.items():
-        spans[where].first, spans[where].last = ends
+    kinds = {(g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode) for g in glances}
+    sieve = _sieve(probe)
+    open_clauses = {kind: sieve.clauses(kind) for kind in kinds}
+    spans = _spans(glances, kinds)
+    if spans is None or None in open_clauses.values():
+        return False
+    found = _candidates(glances, {kind: clauses for kind, clauses in open_clauses.items() if clauses})
     records = len(glances)
-    del glances, glance  # their space serves the rows
-    return _keep(text, found, reading) and _count(reading, records, spans)
+    if found is None or not _keep(text, glances, found, reading):
+        return False
+    reading.records_read += records
+    for where, span in spans.items():
+        reading.spans.setdefault(where, Span()).merge(span)
+    return True
+
+
+def _spans(glances: list[_Glance], kinds: set[_Kind]) -> dict[tuple[str, str], Span] | None:
+    """First and last time and the event sources of every account and Region; None for times at the ends of the
+    calendar, where not every zone can say them.
+    """
+    spans: dict[tuple[str, str], Span] = {}
+    for kind in kinds:
+        spans.setdefault((kind[0], kind[1]), Span()).event_sources.add(kind[2])
+    times: dict[tuple[str, str], list[datetime]]
+    if len(spans) == 1:  # a trail's file
+        times = {where: [glance.eventTime for glance in glances] for where in spans}
+    else:
+        times = {where: [] for where in spans}
+        for glance in glances:
+            times[glance.recipientAccountId, glance.awsRegion].append(glance.eventTime)
+    for where, span in spans.items():
+        first, last = min(times[where]), max(times[where])
+        if first.year == MINYEAR or last.year == MAXYEAR:
+            return None
+        span.first, span.last = first.astimezone(UTC), last.astimezone(UTC)
+    return spans
+
+
+def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
+    """The places of the records that a clause admits; None when a glance is not enough to say so."""
+    sought: set[str] = set()
+    hot: set[_Kind] = set()  # a record that needs a look, whoever called
+    asking: set[str] = set()  # names of events that may ask for a session
+    for kind, clauses in kinds.items():
+        for clause in clauses:
+            if clause.session_names is None:
+                hot.add(kind)
+            else:
+                sought |= clause.session_names
+                if kind[3].startswith("AssumeRole"):
+                    asking.add(kind[3])
+    found: set[int] = set()
+    if hot:
+        names = {kind[3] for kind in hot}
+        found.update([n for n, g in enumerate(glances) if g.eventName in names and _kind(g) in hot])
+    if sought:
+        acting = _acting(glances, sought)
+        if acting is None:
+            return None
+        found.update(acting)
+    if asking:
+        asked = _asking([(n, g.requestParameters) for n, g in enumerate(glances) if g.eventName in asking], sought)
+        if asked is None:
+            return None
+        found.update(asked)
+    return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
+
+
+def _acting(glances: list[_Glance], sought: set[str]) -> list[int] | None:
+    """The places of the records whose caller is one of the sessions, by its ARN; None for a session without one."""
+    arns = {g.userIdentity.arn for g in glances}
+    unclear = {arn for arn in arns if arn is None or not is_assumed(arn)}
+    if unclear and any(g.userIdentity.type == "AssumedRole" for g in glances if g.userIdentity.arn in unclear):
+        return None
+    clear = {arn for arn in arns - unclear if session_of(arn, None, None) in sought}
+    return [n for n, g in enumerate(glances) if g.userIdentity.arn in clear] if clear else []
+
+
+def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int] | None:
+    """The places of the AssumeRole calls that ask for one of the sessions; None when a glance does not say."""
+    try:
+        return [number for number, parameters in calls if ASKED.decode(parameters).roleSessionName in sought]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    plain = [(number, bytes(parameters)) for number, parameters in calls]
+    if any(parameters.startswith(b'"') for _, parameters in plain):
+        return None
+    return [number for number, parameters in plain if asked_session(parameters) in sought]
+
+
+def _kind(glance: _Glance) -> _Kind:
+    return glance.recipientAccountId, glance.awsRegion, glance.eventSource, glance.eventName, glance.errorCode
 
 
 def _is_unicode(text: bytes) -> bool:
@@ -166,56 +278,39 @@ def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
         return _SLICE.decode_lines(text)
 
 
-def _is_plain(glance: _Glance) -> bool:
-    return not (
-        glance.eventCategory in _OTHER_CATEGORIES
-        or glance.eventType in _OTHER_TYPES
-        or not (glance.eventID and glance.eventName and glance.eventSource)
-        or not (glance.recipientAccountId and glance.awsRegion)
-        or glance.eventSource.startswith("aws:")
-        or bytes(glance.insightDetails)
-    )
-
-
-def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance, moment: datetime) -> bool | None:
-    """Whether any clause may hold; None when the glance is not enough to say so."""
+def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
+    """Whether any of the clauses its kind may satisfy holds for a record."""
     requested = None
     if glance.eventName.startswith("AssumeRole"):
-        parameters = bytes(glance.requestParameters)
-        if parameters.startswith(b'"'):
-            return None
-        requested = asked_session(parameters)
-    who = glance.userIdentity
+        requested = asked_session(bytes(glance.requestParameters))
     seen = Glimpse(
         glance.eventSource,
         glance.eventName,
-        session_of(who.arn, who.principalId, who.type),
+        session_of(glance.userIdentity.arn, None, None),
         requested,
         bool(glance.errorCode),
-        moment,
+        glance.eventTime,
         glance.recipientAccountId,
         glance.awsRegion,
     )
     return any(clause.admits(seen) for clause in clauses)
 
 
-def _keep(text: bytes | memoryview, found: list[int], reading: Reading) -> bool:
+def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], reading: Reading) -> bool:
     """Make rows of the records found; False when one of them is no plain record after all."""
     if not found:
         return True
-    slices = _slices(text)
+    slices: Sequence[bytes | msgspec.Raw] | None = None
+    if len(found) * _WORTH_CUTTING < len(glances):
+        slices = cut(text, lambda n: glances[n].responseElements or glances[n].requestParameters, found)
+    if slices is None:
+        every = _slices(text)
+        slices = [every[number] for number in found]
     before = reading.records_read
+    glances.clear()  # their space serves the rows
     try:
-        for number in found:
-            row = row_of(bytes(slices[number]), reading.source, before + number)
-            reading.keep(row, is_rebuilt=False)
+        for number, record in zip(found, slices, strict=True):
+            reading.keep(row_of(bytes(record), reading.source, before + number), is_rebuilt=False)
     except RejectedError:
         return False
-    return True
-
-
-def _count(reading: Reading, records: int, spans: dict[tuple[str, str], Span]) -> bool:
-    reading.records_read += records
-    for where, span in spans.items():
-        reading.spans.setdefault(where, Span()).merge(span)
     return True

@@ -93,10 +93,11 @@ def _sorted_places(keys: pa.Table) -> pa.Array:
 
 def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Problem]]:
     """The places of copies not kept, and the conflicts. Only rows that share an id are looked at one by one."""
-    counted = keys.group_by(["event_id", "account_id"]).aggregate([([], "count_all")])
-    if counted.num_rows == keys.num_rows:
+    # counted here and not grouped by both columns, as that would load Arrow's query engine
+    counted = pc.value_counts(keys.column("event_id").combine_chunks())
+    if len(counted) == keys.num_rows:
         return [], []
-    repeated = counted.filter(pc.field("count_all") > 1).column("event_id").combine_chunks()
+    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
     places = pc.indices_nonzero(pc.is_in(keys.column("event_id"), value_set=repeated))
     flags = opened(packed, [REBUILT])[REBUILT].take(places).to_pylist()
     texts = gather_raw(packed, places)

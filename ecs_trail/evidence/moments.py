@@ -1,13 +1,13 @@
 """Times as they stand in records: one forgiving reader for machine-written stamps. Everything is aware UTC."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-_STAMP: Final = re.compile(r"(\d{12})_CloudTrail_([A-Za-z0-9-]+)_(\d{8}T\d{4}Z)_[^/]*$")
+_STAMP: Final = re.compile(r"(\d{12})_CloudTrail_([A-Za-z0-9-]+)_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$", re.ASCII)
 _ISO: Final = re.compile(
-    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d{1,9}))?\s?(Z|UTC|[+-]\d{2}:?\d{2})?", re.IGNORECASE
+    r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2})?)(?:[.,](\d+))?\s?(Z|UTC|[+-]\d{2}:?\d{2})?", re.IGNORECASE
 )
 _NUMBER: Final = re.compile(r"-?\d{9,19}(?:\.\d+)?(?:[eE]\+?\d{1,2})?")
 #: Numbers from here on are milliseconds: as seconds they would lie after the year 5000.
@@ -18,7 +18,7 @@ _MILLISECONDS_FROM: Final = 100_000_000_000
 def parse_moment(text: str) -> datetime | None:
     """A machine-written time as aware UTC, or None when it cannot be one.
 
-    Takes ISO 8601 with `T` or a space, fractions of any length up to nanoseconds (cut to microseconds), `Z`, `UTC`, an
+    Takes ISO 8601 with `T` or a space, fractions of any length (rounded to microseconds), `Z`, `UTC`, an
     offset or nothing (UTC, as in every CloudTrail field), and epoch seconds or milliseconds.
     """
     cleaned = text.strip()
@@ -30,7 +30,10 @@ def parse_moment(text: str) -> datetime | None:
         zone = "+00:00" if zone is None or zone.upper() in {"Z", "UTC"} else zone
         digits = f".{(fraction + '00000')[:6]}" if fraction else ""
         clock = clock if len(clock) == 8 else f"{clock}:00"
-        return datetime.fromisoformat(f"{day}T{clock}{digits}{zone}").astimezone(UTC)
+        moment = datetime.fromisoformat(f"{day}T{clock}{digits}{zone}")
+        if fraction and fraction[6:7] >= "5":  # as the JSON decoder of the fast lane does
+            moment += timedelta(microseconds=1)
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -55,9 +58,9 @@ def stamp_of(name: str) -> tuple[str, str, datetime] | None:
     match = _STAMP.search(name)
     if match is None:
         return None
-    account, region, stamp = match.groups()
+    account, region, year, month, day, hour, minute = match.groups()
     try:
-        moment = datetime.strptime(stamp, "%Y%m%dT%H%MZ").replace(tzinfo=UTC)
+        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), tzinfo=UTC)
     except ValueError:
         return None
     return account, region, moment

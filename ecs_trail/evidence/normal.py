@@ -57,9 +57,13 @@ _TEXT_FLAGS: Final = frozenset({"mfaAuthenticated", "sessionCredentialFromConsol
 _NUMBERS: Final = re.compile(r"(?:durationSeconds|desiredCount|count|sizeInGiB|maxResults|recoveryWindowInDays|"
                              r"pendingWindowInDays|throughput|iops|launchTemplateVersion)$")  # fmt: skip
 
+#: Brackets in a text up to which nothing can be nested too deeply to read.
+_DEEP: Final = 200
+
 Path = tuple[str, ...]
 
 
+@lru_cache(maxsize=8192)
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
@@ -74,7 +78,7 @@ _PATH_BY_PLAIN: Final[Mapping[str, Path]] = {
 }
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=8192)
 def canonical_key(name: str) -> str:
     """CloudTrail's spelling of a field name (`event_name`, `Event name` -> `eventName`), or the name itself."""
     if name in _TOP_SET:
@@ -157,7 +161,8 @@ def _opened(value: object, *, is_map: bool) -> object:
         if text[:1] not in ("{", "["):
             return None if text in ("", "null", "None") else value
         try:
-            return _listed(lenient(text))
+            opened = lenient(text)
+            return _listed(opened) if _may_hold_numbered(text) else opened
         except ValueError:
             row = parse_row(text)
             return value if row is None else row
@@ -173,6 +178,11 @@ def _nested(value: object) -> object:
         except ValueError:
             return value
     return value
+
+
+def _may_hold_numbered(text: str) -> bool:
+    """Whether JSON text may hold a list flattened by number, or is so deep that `_listed` finds it too deep."""
+    return '"0"' in text or "\\u00" in text or text.count("[") + text.count("{") > _DEEP
 
 
 def _listed(value: object) -> object:

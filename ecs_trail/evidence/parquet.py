@@ -12,21 +12,27 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecs_trail.evidence import ocsf
-from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.ledger import Problem, Spans, merge_spans
 from ecs_trail.evidence.moments import moment_of
 from ecs_trail.evidence.normal import TOP_FIELDS, canonical_key
-from ecs_trail.evidence.probes import Probe
+from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.shapes import Haul, gather, gather_ocsf
-from ecs_trail.evidence.tables import has_messages, is_table, lacking, record_of, whole_event
+from ecs_trail.evidence.sifting import OWN_KEYS, OWN_SESSIONS, Mask, Sifter, sifter_of
+from ecs_trail.evidence.tables import WHOLE_COLUMNS, has_messages, is_table, lacking, record_of, whole_event
 from ecs_trail.evidence.texts import compact
 from ecs_trail.schema import EVENT_SCHEMA
 
 #: Rows turned into records at a time.
 _BATCH: Final = 2048
+#: Rows compared by columns at a time.
+_SIFTED: Final = 16384
+#: Rows of the largest row group that is read at once.
+_GROUP: Final = 1 << 17
 #: The columns by which this package's own tables are known.
 _OWN_MARKS: Final = frozenset({"event_id", "event_time", "event_source", "event_name", "identity_arn", "session_name"})
 #: Where a record holds what this package's own columns say (see `schema.EVENT_COLUMNS`).
@@ -57,6 +63,8 @@ _PARTITIONS: Final = {
 }
 _NO_VALUE: Final = "__HIVE_DEFAULT_PARTITION__"
 _TIMES: Final = ("event_time", "eventtime", "time_dt", "time")
+
+_ASKS_NOTHING: Final = ClauseProbe(None, None, None, None, None, None, None, None)
 
 Row = dict[str, Any]
 
@@ -100,7 +108,10 @@ def _reader(opened: pq.ParquetFile, name: str, haul: Haul) -> "_Reader | None":
         wanted = ["raw"] if "raw" in columns else [column for column in columns if column in EVENT_SCHEMA.names]
         if "raw" not in columns:
             _remark_missing([column for column in columns if column not in {"source", "position"}], haul)
-        return _OwnReader(haul, wanted, by_path)
+        asked = [*OWN_KEYS.values(), *OWN_SESSIONS]
+        return _OwnReader(
+            haul, wanted, by_path, Sifter(OWN_KEYS, {}, OWN_SESSIONS) if set(columns) >= set(asked) else None
+        )
     if ocsf.is_ocsf(frozenset(columns)):
         return _OcsfReader(haul, [column for column in columns if column in ocsf.FIELDS], by_path)
     if "detail" in columns and "detail-type" in columns:
@@ -110,7 +121,12 @@ def _reader(opened: pq.ParquetFile, name: str, haul: Haul) -> "_Reader | None":
         if missing:
             haul.remark(f"a table without {' and '.join(missing)}; its events say less.")
         _remark_lower_names(opened.schema_arrow, haul)
-        return _Reader(haul, columns, by_path)
+        sifter = (
+            None
+            if any(name.strip().lower() in WHOLE_COLUMNS for name in columns)
+            else sifter_of(opened.schema_arrow, by_path)
+        )
+        return _Reader(haul, columns, by_path, sifter)
     return _MessageReader(haul, columns, by_path) if has_messages(columns) else None
 
 
@@ -136,19 +152,42 @@ class _Reader:
     #: Whether the columns alone show that the table is CloudTrail's.
     is_certain = True
 
-    def __init__(self, haul: Haul, columns: list[str], by_path: Mapping[str, str]) -> None:
+    def __init__(
+        self, haul: Haul, columns: list[str], by_path: Mapping[str, str], sifter: Sifter | None = None
+    ) -> None:
         self.haul = haul
         self.columns = columns
         self.by_path = by_path
+        self.sifter = sifter
 
     def read(self, opened: pq.ParquetFile, probe: Probe) -> Iterator[None]:
         groups = [number for number in range(opened.num_row_groups) if _may_matter(opened, number, probe)]
         if not groups:
             return
-        for batch in opened.iter_batches(batch_size=_BATCH, row_groups=groups, columns=self.columns):
-            for row in _rows(batch):
-                self.take(row)
+        if self.sifter is not None and any(clause == _ASKS_NOTHING for clause in probe):
+            self.sifter = None  # all rows are wanted
+        step = _BATCH if self.sifter is None else _SIFTED
+        for batch in opened.iter_batches(batch_size=step, row_groups=groups, columns=self.columns):
+            if self.sifter is None:
+                self._take_all(batch)
+            else:
+                self._take_some(batch, *self.sifter.sift(batch, probe))
             yield
+
+    def _take_all(self, batch: pa.RecordBatch) -> None:
+        for row in _rows(batch):
+            self.take(row)
+
+    def _take_some(self, batch: pa.RecordBatch, wanted: Mask, spans: Spans) -> None:
+        """Make records of the rows wanted, and count the others, each in its place."""
+        merge_spans(self.haul.spans, spans)
+        places = np.flatnonzero(wanted)
+        before = 0
+        for place, row in zip(places.tolist(), _rows(batch.take(pa.array(places))), strict=True):
+            self.haul.put_aside(place - before)
+            self.take(row)
+            before = place + 1
+        self.haul.put_aside(batch.num_rows - before)
 
     def take(self, row: Row) -> None:
         """Give the haul what one row holds."""
@@ -162,7 +201,33 @@ class _Reader:
 
 
 class _OwnReader(_Reader):
-    """Rows of `EVENT_SCHEMA`, with the record itself or without."""
+    """Rows of `EVENT_SCHEMA`, with the record itself or without.
+
+    The columns were made of the records, so they decide which rows are wanted; the records, which are most of the
+    bytes, are read only of row groups that hold such a row.
+    """
+
+    def read(self, opened: pq.ParquetFile, probe: Probe) -> Iterator[None]:
+        sizes = [opened.metadata.row_group(number).num_rows for number in range(opened.num_row_groups)]
+        if self.sifter is None or max(sizes, default=0) > _GROUP or any(clause == _ASKS_NOTHING for clause in probe):
+            self.sifter = None
+            yield from super().read(opened, probe)
+            return
+        asked = [*OWN_KEYS.values(), *OWN_SESSIONS]
+        for number in range(opened.num_row_groups):
+            if not _may_matter(opened, number, probe):
+                continue
+            (keys,) = opened.read_row_group(number, columns=asked).combine_chunks().to_batches() or (None,)
+            if keys is None:
+                continue
+            wanted, spans = self.sifter.sift(keys, probe)
+            if wanted.any():
+                (rows,) = opened.read_row_group(number, columns=self.columns).combine_chunks().to_batches()
+                self._take_some(rows, wanted, spans)
+            else:
+                merge_spans(self.haul.spans, spans)
+                self.haul.put_aside(keys.num_rows)
+            yield
 
     def take(self, row: Row) -> None:
         raw = row.get("raw")

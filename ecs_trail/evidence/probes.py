@@ -33,6 +33,10 @@ class ClauseProbe:
             and (self.failed is None or failed is self.failed)
         )
 
+    def admits_place(self, account: str | None, region: str | None) -> bool:
+        """True when the clause cannot be ruled out by where the call was recorded."""
+        return (self.accounts is None or account in self.accounts) and (self.regions is None or region in self.regions)
+
     def admits(self, seen: "Glimpse") -> bool:
         """True when the clause cannot be ruled out."""
         return (
@@ -44,8 +48,7 @@ class ClauseProbe:
             )
             and (self.start is None or seen.moment >= self.start)
             and (self.end is None or seen.moment < self.end)
-            and (self.accounts is None or seen.account in self.accounts)
-            and (self.regions is None or seen.region in self.regions)
+            and self.admits_place(seen.account, seen.region)
         )
 
 

@@ -93,7 +93,8 @@ class _Resource(msgspec.Struct):
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
-_ASKED: Final = msgspec.json.Decoder(_Asked)
+#: What an AssumeRole call asks for.
+ASKED: Final = msgspec.json.Decoder(_Asked)
 _RESOURCES: Final = msgspec.json.Decoder(list[_Resource])
 
 
@@ -119,10 +120,15 @@ def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False)
     return _row(record, text, source, position)
 
 
+def is_assumed(arn: str) -> bool:
+    """True for the ARN of a role's session."""
+    return _ASSUMED in arn
+
+
 @lru_cache(maxsize=16384)
 def session_of(arn: str | None, principal_id: str | None, identity_type: str | None) -> str | None:
     """Who acted: the last part of an assumed-role ARN; else what follows the colon in an AssumedRole's principalId."""
-    if arn is not None and _ASSUMED in arn:
+    if arn is not None and is_assumed(arn):
         return arn.rpartition("/")[2] or None
     if identity_type == "AssumedRole" and principal_id is not None and ":" in principal_id:
         return principal_id.partition(":")[2] or None
@@ -132,7 +138,7 @@ def session_of(arn: str | None, principal_id: str | None, identity_type: str | N
 def asked_session(parameters: bytes) -> str | None:
     """The session name an AssumeRole call asks for, from its `requestParameters`."""
     try:
-        return _ASKED.decode(parameters).roleSessionName or None
+        return ASKED.decode(parameters).roleSessionName or None
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
@@ -231,7 +237,7 @@ def _has_text_for_objects(record: _Record) -> bool:
 def _asked(record: _Record) -> _Asked:
     """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
     try:
-        asked = _ASKED.decode(bytes(record.requestParameters))
+        asked = ASKED.decode(bytes(record.requestParameters))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         asked = _Asked()
     if not asked.roleArn:

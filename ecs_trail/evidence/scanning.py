@@ -16,7 +16,7 @@ from typing import Final
 from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
 from ecs_trail.evidence.containers import PARQUET, open_part
 from ecs_trail.evidence.fastlane import scan_fast
-from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans
+from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans, merge_spans
 from ecs_trail.evidence.moments import stamp_of
 from ecs_trail.evidence.probes import Probe, admits, glimpse
 from ecs_trail.evidence.records import RejectedError, Row, row_of
@@ -101,7 +101,8 @@ def scan_bytes(
     see_stamp(reading, source)
     for part in expand(data, source, limit=limit):
         tally.parts += 1
-        see_stamp(reading, part.name)
+        if part.name != source:
+            see_stamp(reading, part.name)
         reading.problems.extend(part.problems)
         if not (is_fast and not part.problems and scan_fast(part.data, part.name, probe, reading)):
             _scan_part(part, probe, reading, tally)
@@ -152,6 +153,8 @@ def _make_rows(haul: Haul, probe: Probe, reading: Reading, rejected: list[str]) 
 
 def _close(haul: Haul, rejected: list[str], reading: Reading, tally: _Tally) -> None:
     haul.finish()
+    reading.records_read += haul.set_aside
+    merge_spans(reading.spans, haul.spans)
     reading.problems.extend(haul.problems)
     if rejected:
         reading.records_rejected += len(rejected)

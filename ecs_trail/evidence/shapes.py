@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ecs_trail.evidence import ocsf
-from ecs_trail.evidence.ledger import Found, Problem, TaskText
+from ecs_trail.evidence.ledger import Found, Problem, Spans, TaskText
 from ecs_trail.evidence.normal import NATIVE_FIELDS, canonical_key
 from ecs_trail.evidence.saved import TASK_CHANGE, Fields, kind_of_list, kind_of_state
 from ecs_trail.evidence.saved import fields_of as _fields
@@ -51,6 +51,9 @@ class Haul:
     #: True when an empty wrapper was recognised as CloudTrail's: a log file that holds no record is still read.
     is_log: bool = False
     drained: int = 0
+    #: Records of columns that were counted without being made (`sifting`), and what they say.
+    set_aside: int = 0
+    spans: Spans = field(default_factory=dict)
     #: Whether any OCSF 1.0 event here carries request parameters; None when there is no such event.
     carries_parameters: bool | None = None
 
@@ -59,6 +62,11 @@ class Haul:
         taken, self.records = self.records, []
         self.drained += len(taken)
         return taken
+
+    def put_aside(self, count: int) -> None:
+        """Count records that nobody needs; those that follow have their places after them."""
+        self.drained += count
+        self.set_aside += count
 
     def take(self, text: bytes, *, is_rebuilt: bool = False) -> None:
         """Keep one record."""

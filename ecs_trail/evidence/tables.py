@@ -24,6 +24,9 @@ _NEEDED: Final = frozenset({"eventName", "eventTime"})
 _ONE_OF: Final = frozenset({"eventSource", "eventID"})
 _FREE: Final = frozenset({"requestParameters", "userIdentity"})
 
+#: Columns that may hold whole events.
+WHOLE_COLUMNS: Final = _WHOLE | _MESSAGES
+
 Row = Mapping[str, str | None]
 
 
@@ -130,7 +133,7 @@ def _decode(value: bytes, kind: Any) -> Any:
 
 
 def _whole(columns: Sequence[str]) -> str | None:
-    return next((column for column in columns if column.strip().lower() in _WHOLE | _MESSAGES), None)
+    return next((column for column in columns if column.strip().lower() in WHOLE_COLUMNS), None)
 
 
 def has_messages(columns: Sequence[str]) -> bool:

@@ -9,12 +9,14 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from queue import SimpleQueue
-from typing import Any, Final, TypeVar
+from threading import Lock
+from typing import Any, Final, Generic, TypeVar
 
 from ecs_trail.errors import EcsTrailError
 
@@ -22,53 +24,177 @@ Unit = TypeVar("Unit")
 Extra = TypeVar("Extra")
 Result = TypeVar("Result")
 
-#: Units handed over at once: enough to make the hand-over cheap, few enough to keep all workers busy.
-_BATCH: Final = 32
+#: Units handed over at once: enough to make the hand-over cheap, few enough to keep all workers busy. The first batches
+#: are smaller, so that all workers have something at once.
+_BATCH: Final = 64
+_FIRST_BATCH: Final = 4
+#: Weight of a batch; with `_AHEAD` it bounds what is held of units and results that wait for their turn.
+_BATCH_WEIGHT: Final = 1 << 20
 #: Batches under way for each worker, so that a source is not read far ahead of its use.
 _AHEAD: Final = 3
+#: Where the number of workers is left open: seconds of work in this process before others are started for the rest,
+#: which costs each of them a good tenth of a second; and the most that are started.
+_ALONE: Final = 0.75
+_MOST: Final = 8
+#: Just below the size up to which glibc learns from what is freed.
+_LARGE_BLOCK: Final = 24 << 20
+#: Deaths in a row after which nothing is expected of further workers.
+_DEATHS: Final = 8
 _START: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ecs_trail.evidence.workers import serve; serve()"
 )
 
 
+class _DiedError(Exception):
+    """A worker process is gone."""
+
+
 def map_ordered(
-    function: Callable[[Unit, Extra], Result], units: Iterable[Unit], extra: Extra, *, workers: int
+    function: Callable[[Unit, Extra], Result],
+    units: Iterable[Unit],
+    extra: Extra,
+    *,
+    workers: int | None,
+    lost: Callable[[Unit], Result] | None = None,
+    weigh: Callable[[Unit], int] = lambda _: 0,
 ) -> Iterator[Result]:
     """`function(unit, extra)` for every unit, in order; with more than one worker the function runs in processes.
 
-    Closing the iterator (or Ctrl-C) ends the workers at once. Raises `EcsTrailError` when a worker is killed.
+    None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
+    `weigh` gives a unit's size in bytes. When a worker dies, its units are tried once more, one by one; a unit that
+    kills a second worker gives `lost(unit)` instead. Closing the iterator (or Ctrl-C) ends the workers at once. Raises
+    `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
     """
-    if workers == 1:
-        for unit in units:
+    source = iter(units)
+    _keep_memory()
+    if workers is None:
+        spent = 0.0
+        for unit in source:
+            begun = time.monotonic()
+            result = function(unit, extra)
+            spent += time.monotonic() - begun  # and not what the source or the caller takes
+            yield result
+            if spent > _ALONE:
+                break
+        else:
+            return
+        workers = _processors()
+    if workers == 1 or not sys.executable:
+        for unit in source:
             yield function(unit, extra)
         return
-    idle: SimpleQueue[_Worker] = SimpleQueue()
-    started = [_Worker() for _ in range(workers)]
-    for worker in started:
-        idle.put(worker)
-
-    def run(batch: list[Unit]) -> list[Result]:
-        worker = idle.get()
-        try:
-            results: list[Result] = worker.call(function, batch, extra)
-        finally:
-            idle.put(worker)
-        return results
-
+    crew: _Crew[Unit, Extra, Result] = _Crew(workers, function, extra, lost)
     under_way: deque[Future[list[Result]]] = deque()
-    source = iter(units)
+    batches = _batches(source, weigh, workers)
     pool = ThreadPoolExecutor(workers)
     try:
         while True:
-            while len(under_way) < workers * _AHEAD and (batch := list(islice(source, _BATCH))):
-                under_way.append(pool.submit(run, batch))
+            while len(under_way) < workers * _AHEAD and (batch := next(batches, None)):
+                under_way.append(pool.submit(crew.run, batch))
             if not under_way:
                 break
             yield from under_way.popleft().result()
     finally:
-        for worker in started:
-            worker.end()
+        crew.end()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _keep_memory() -> None:
+    """Let the process keep freed memory for the next file. The C library of Linux gives it back at once, and touching
+    it anew costs a tenth of a scan, until a large block (never touched, so free of charge) has been freed once.
+    """
+    bytes(_LARGE_BLOCK)
+
+
+def _processors() -> int:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _MOST)
+
+
+def _batches(source: Iterator[Unit], weigh: Callable[[Unit], int], workers: int) -> Iterator[list[Unit]]:
+    """Units in batches that grow to `_BATCH` and weigh little more than `_BATCH_WEIGHT`."""
+    for number in count():
+        most = min(_BATCH, _FIRST_BATCH << min(number // workers, 8))
+        batch: list[Unit] = []
+        weight = 0
+        for unit in islice(source, most):
+            batch.append(unit)
+            weight += weigh(unit)
+            if weight >= _BATCH_WEIGHT:
+                break
+        if not batch:
+            return
+        yield batch
+
+
+class _Crew(Generic[Unit, Extra, Result]):
+    """The workers of one `map_ordered`, and what happens when one of them dies."""
+
+    def __init__(
+        self,
+        workers: int,
+        function: Callable[[Unit, Extra], Result],
+        extra: Extra,
+        lost: Callable[[Unit], Result] | None,
+    ) -> None:
+        self.function, self.extra, self.lost = function, extra, lost
+        self.idle: SimpleQueue[_Worker] = SimpleQueue()
+        self.lock = Lock()
+        self.is_ending = False
+        self.deaths = 0
+        self.alive = {_Worker() for _ in range(workers)}
+        for worker in self.alive:
+            self.idle.put(worker)
+
+    def run(self, batch: list[Unit]) -> list[Result]:
+        """The results of a batch; runs in a thread for each worker."""
+        worker = self.idle.get()
+        try:
+            try:
+                return self._call(worker, batch)
+            except _DiedError:
+                worker = self._replaced(worker)
+            results: list[Result] = []
+            for unit in batch:
+                try:
+                    results += self._call(worker, [unit])
+                except _DiedError as error:
+                    worker = self._replaced(worker)
+                    if self.lost is None:
+                        raise _death() from error
+                    results.append(self.lost(unit))
+            return results
+        finally:
+            self.idle.put(worker)
+
+    def end(self) -> None:
+        """End all workers at once, also those at work."""
+        with self.lock:
+            self.is_ending = True
+            for worker in self.alive:
+                worker.end()
+
+    def _call(self, worker: "_Worker", batch: list[Unit]) -> list[Result]:
+        results: list[Result] = worker.call(self.function, batch, self.extra)
+        self.deaths = 0
+        return results
+
+    def _replaced(self, worker: "_Worker") -> "_Worker":
+        with self.lock:
+            self.deaths += 1
+            if self.is_ending or self.deaths > _DEATHS:
+                raise _death()
+            self.alive.discard(worker)
+            worker.end()
+            fresh = _Worker()
+            self.alive.add(fresh)
+        return fresh
+
+
+def _death() -> EcsTrailError:
+    return EcsTrailError(
+        "a worker process died while reading files.", hint="often the machine is out of memory; try --workers 1."
+    )
 
 
 class _Worker:
@@ -92,10 +218,7 @@ class _Worker:
             stdin.flush()
             results, error = pickle.load(stdout)  # noqa: S301 - written by our own child
         except (EOFError, BrokenPipeError, ValueError, pickle.UnpicklingError) as error:
-            raise EcsTrailError(
-                "a worker process died while reading files.",
-                hint="often the machine is out of memory; try --workers 1.",
-            ) from error
+            raise _DiedError from error
         if error is not None:
             raise error
         return results
@@ -113,6 +236,7 @@ class _Worker:
 
 def serve() -> None:
     """The life of a worker: calls in, results (or the error) out, until the parent closes the pipe."""
+    _keep_memory()
     calls, answers = sys.stdin.buffer, sys.stdout.buffer
     while True:
         try:

@@ -16,7 +16,7 @@ from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt
 from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
-from ecs_trail.evidence.scanning import read_unit
+from ecs_trail.evidence.scanning import failed, read_unit
 from ecs_trail.evidence.snapshots.role_states import RoleSnapshot
 from ecs_trail.evidence.snapshots.states import States, states_of
 from ecs_trail.evidence.snapshots.volume_states import volume_texts
@@ -43,6 +43,7 @@ __all__ = [
 Progress = Callable[[int, int], None]
 #: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
 _TRIM_AFTER: Final = 4096
+_SMALL_CHUNKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +141,18 @@ def scan(
     sources: Sequence[Source],
     selection: Selection,
     *,
-    workers: int = 1,
+    workers: int | None = 1,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
     volume_files: Sequence[Path] = (),
 ) -> Evidence:
     """Read the sources and apply the selection once, exactly.
 
-    `workers` above 1 spread the files over processes; the answer is the same. `progress` is called with units done and
-    expected. `task_files` and `volume_files` are files given as saved states of tasks and volumes. Raises `UsageError`
-    for a source that is not there.
+    `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do; the
+    answer is the same. `progress` is called with units done and expected. `task_files` and `volume_files` are files
+    given as saved states of tasks and volumes. Raises `UsageError` for a source that is not there.
     """
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt)
@@ -203,7 +204,8 @@ class _Gatherer:
             self._hold(chunk)
         self.rows.extend(reading.rows)
         self.flags.extend(reading.rebuilt)
-        if len(self.rows) >= _TRIM_AFTER:
+        # plain rows take most space, so the first chunks are small: many a scan finds no more than they hold
+        if len(self.rows) >= (_TRIM_AFTER if len(self.chunks) >= _SMALL_CHUNKS else _TRIM_AFTER // 4):
             self._trim()
 
     def take_stored(self, stored: Stored) -> None:
@@ -230,7 +232,11 @@ class _Gatherer:
 
 
 def _readings(
-    sources: Sequence[Source], selection: Selection, workers: int, progress: Progress | None, gatherer: _Gatherer
+    sources: Sequence[Source],
+    selection: Selection,
+    workers: int | None,
+    progress: Progress | None,
+    gatherer: _Gatherer,
 ) -> Iterator[Reading]:
     probe = probe_of(selection)
     expected = [0] * len(sources)
@@ -254,12 +260,28 @@ def _readings(
 
     found = units()
     try:
-        for done, reading in enumerate(map_ordered(read_unit, found, probe, workers=workers), 1):
+        readings = map_ordered(read_unit, found, probe, workers=workers, lost=_lost, weigh=_weight)
+        for done, reading in enumerate(readings, 1):
             if progress is not None:
                 progress(done, max(sum(expected), done))
             yield reading
     finally:
         _close(found)
+
+
+def _lost(unit: Fetched) -> Reading:
+    """The reading of a file that no worker process survives."""
+    detail = "two worker processes died while reading it; often it is too large for the memory there is."
+    return failed(unit.source, "unreadable_file", detail)
+
+
+def _weight(unit: Fetched) -> int:
+    if unit.data is not None:
+        return len(unit.data)
+    try:
+        return 0 if unit.path is None else unit.path.stat().st_size
+    except OSError:  # its reader will say so
+        return 0
 
 
 def _close(iterator: Iterator[Fetched]) -> None:

@@ -1,0 +1,167 @@
+"""What is measured against what: one job a process, `python -m tests.benchmarks.jobs NAME FOLDER OUTPUT WORKERS`.
+
+Every job that answers writes a Parquet file with `event_id`, and with `raw` where it keeps the record; the caller
+compares it with the truth. The yardsticks stand here in the best formulation known for each tool.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from ecs_trail.event_names import SELECTED_EVENTS
+from ecs_trail.vocabulary import SESSION_NAMES
+
+_FIELDS: Final = {
+    "eventID": "VARCHAR", "eventSource": "VARCHAR", "eventName": "VARCHAR", "errorCode": "VARCHAR",
+    "userIdentity": {"arn": "VARCHAR"}, "requestParameters": "JSON",
+}  # fmt: skip
+
+
+def igzip(folder: Path, output: Path, workers: int) -> None:
+    """The bound: all files decompressed, nothing else."""
+    from isal import isal_zlib
+
+    for path in sorted(folder.rglob("*.gz")):
+        data = path.read_bytes()
+        while data:
+            member = isal_zlib.decompressobj(31)
+            member.decompress(data)
+            data = member.unused_data
+
+
+def ecs_trail(folder: Path, output: Path, workers: int) -> None:
+    """Our scan of the contract's selection to Parquet, every record kept as it was received."""
+    import pyarrow.parquet as pq
+
+    from ecs_trail.evidence.sources.base import scan
+    from ecs_trail.evidence.sources.files import FilesSource
+    from ecs_trail.selection import default_selection
+
+    evidence = scan([FilesSource(folder)], default_selection(), workers=workers)
+    pq.write_table(evidence.events, output, compression="zstd")
+    counts = {"records": evidence.receipt.records_read, "files": evidence.receipt.files_read}
+    output.with_suffix(".json").write_text(json.dumps(counts), encoding="utf-8")
+
+
+def duckdb_ids(folder: Path, output: Path, workers: int) -> None:
+    """DuckDB: whole documents as text, then `from_json` with the fields asked for."""
+    inner = (
+        f"SELECT unnest(from_json(json, '{json.dumps({'Records': [_FIELDS]})}').Records) AS s FROM {_duckdb(folder)}"
+    )
+    _duck(f"SELECT s.eventID AS event_id FROM ({inner}) WHERE {_condition()}", output, workers)
+
+
+def duckdb_raw(folder: Path, output: Path, workers: int) -> None:
+    """DuckDB, the record kept: documents are taken apart as JSON, then every record with `from_json`."""
+    records = f"SELECT unnest(json->'$.Records[*]') AS r FROM {_duckdb(folder)}"
+    typed = f"SELECT r, from_json(r, '{json.dumps(_FIELDS)}') AS s FROM ({records})"
+    _duck(f"SELECT s.eventID AS event_id, r AS raw FROM ({typed}) WHERE {_condition()}", output, workers)
+
+
+def chdb_ids(folder: Path, output: Path, workers: int) -> None:
+    """chdb (ClickHouse) with typed columns; it keeps no record."""
+    import chdb
+
+    columns = (
+        "Records Array(Tuple(eventID Nullable(String), eventSource Nullable(String), eventName Nullable(String), "
+        "errorCode Nullable(String), userIdentity Tuple(arn Nullable(String)), "
+        "requestParameters Tuple(roleSessionName Nullable(String))))"
+    )
+    writes = " OR ".join(
+        f"(s.eventSource = '{source}' AND s.eventName IN ({_listed(names)}))"
+        for source, names in SELECTED_EVENTS.items()
+    )
+    sessions = _listed(SESSION_NAMES)
+    chdb.query(
+        f"SELECT s.eventID AS event_id FROM (SELECT arrayJoin(Records) AS s FROM file('{folder}/**/*.json.gz', "
+        f"'JSONEachRow', '{columns}')) WHERE arrayElement(splitByChar('/', ifNull(s.userIdentity.arn, '')), -1) IN "
+        f"({sessions}) OR s.requestParameters.roleSessionName IN ({sessions}) OR (s.eventSource = 'sts.amazonaws.com' "
+        f"AND s.eventName = 'AssumeRole' AND s.errorCode IS NOT NULL) OR {writes} "
+        f"INTO OUTFILE '{output}' TRUNCATE FORMAT Parquet SETTINGS max_threads={workers}, "
+        "input_format_skip_unknown_fields=1, input_format_json_ignore_unknown_keys_in_named_tuple=1"
+    )
+
+
+def pandas_notebook(folder: Path, output: Path, workers: int) -> None:
+    """What a notebook does: `json_normalize` of every file, joined, filtered."""
+    import gzip
+
+    import pandas as pd
+
+    frames = []
+    for path in sorted(folder.rglob("*.gz")):
+        records = json.loads(gzip.decompress(path.read_bytes()))["Records"]
+        if records:
+            frame = pd.json_normalize(records)
+            frames.append(frame[_wanted(frame)])
+    frame = pd.concat(frames)
+    pd.DataFrame({"event_id": frame["eventID"]}).to_parquet(output, index=False)
+
+
+def _wanted(frame: Any) -> Any:
+    import pandas as pd
+
+    def column(name: str) -> Any:
+        return frame[name] if name in frame else pd.Series(None, index=frame.index, dtype=object)
+
+    wanted = column("userIdentity.arn").astype("string").str.rpartition("/")[2].isin(SESSION_NAMES)
+    wanted |= column("requestParameters.roleSessionName").isin(SESSION_NAMES)
+    wanted |= (
+        (frame["eventSource"] == "sts.amazonaws.com")
+        & (frame["eventName"] == "AssumeRole")
+        & column("errorCode").notna()
+    )
+    for source, names in SELECTED_EVENTS.items():
+        wanted |= (frame["eventSource"] == source) & frame["eventName"].isin(names)
+    return wanted
+
+
+def _duckdb(folder: Path) -> str:
+    return f"read_json_objects('{folder}/**/*.json.gz', format='unstructured', maximum_object_size=67108864)"
+
+
+def _duck(query: str, output: Path, workers: int) -> None:
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute(f"SET threads={workers}")
+    connection.execute(f"COPY ({query}) TO '{output}' (FORMAT parquet, COMPRESSION zstd)")
+
+
+def _condition() -> str:
+    sessions = _listed(SESSION_NAMES)
+    writes = " OR ".join(
+        f"(s.eventSource = '{source}' AND s.eventName IN ({_listed(names)}))"
+        for source, names in SELECTED_EVENTS.items()
+    )
+    return (
+        f"split_part(s.userIdentity.arn, '/', -1) IN ({sessions}) OR s.requestParameters->>'roleSessionName' IN "
+        f"({sessions}) OR (s.eventSource = 'sts.amazonaws.com' AND s.eventName = 'AssumeRole' AND s.errorCode IS NOT "
+        f"NULL) OR {writes}"
+    )
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
+
+
+JOBS: Final[dict[str, Callable[[Path, Path, int], None]]] = {
+    "igzip": igzip,
+    "ecs_trail": ecs_trail,
+    "duckdb_ids": duckdb_ids,
+    "duckdb_raw": duckdb_raw,
+    "chdb_ids": chdb_ids,
+    "pandas": pandas_notebook,
+}
+
+
+def main() -> None:
+    """Run one job."""
+    name, folder, output, workers = sys.argv[1:]
+    JOBS[name](Path(folder).resolve(), Path(output).resolve(), int(workers))
+
+
+if __name__ == "__main__":
+    main()
