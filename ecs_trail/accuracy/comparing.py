@@ -26,7 +26,7 @@ def compare(document: Json, made: Incident, *, withheld: Collection[str] = ()) -
     _compare_tasks(marks, document, answer)
     _compare_outages(marks, document["outages"], answer["outages"])
     compare_findings(marks, document["findings"], answer["findings"])
-    _compare_rows(marks, {_secret(row): row for row in document["tls"]}, answer["tls"], _TLS_FACTS)
+    _compare_rows(marks, _secrets(document["tls"]), answer["tls"], _TLS_FACTS)
     _compare_rest(marks, document, answer)
     _count_claims(marks, document, answer)
     return marks.result
@@ -138,10 +138,12 @@ def _is_firm(row: Json) -> bool:
 
 
 def _subject(row: Json) -> str:
-    """What a row is about: the ARN of a task, ARN or name of a secret, else the id of the outage or finding."""
-    return str(row.get("task_arn") or row.get("secret_arn") or row.get("secret_name") or row.get("id") or row.get("service_arn"))
+    """What a row is about: the ARN of a task, secret or service, else the id of the outage or finding."""
+    names = ("task_arn", "secret_arn", "secret_name", "id", "service_arn", "role_arn")
+    return next(str(row[name]) for name in names if row.get(name))
 
 
-def _secret(row: Json) -> str:
-    """ARN of a secret, or its name where it never came to be."""
-    return str(row["secret_arn"] or row["secret_name"] or row["service_arn"])
+def _secrets(rows: Sequence[Json]) -> dict[str, Json]:
+    """Rows by ARN or name; what never came to be a secret, answers do not speak of."""
+    named = ((row["secret_arn"] or row["secret_name"], row) for row in rows)
+    return {name: row for name, row in named if name}

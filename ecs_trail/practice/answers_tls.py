@@ -6,8 +6,6 @@ from ecs_trail.practice.things import Secret
 from ecs_trail.practice.truth import Json, Truth, finding
 from ecs_trail.vocabulary import FindingKind, Phase, Purpose, TlsState
 
-_HURT = frozenset({TlsState.BLOCKED, TlsState.RECOVERED, TlsState.REMOVED_BY_OTHER})
-
 
 def tls(truth: Truth, outages: list[Outage]) -> tuple[Json, list[Json]]:
     """Rows by secret ARN, and one `tls_blocked` finding for every cause."""
@@ -15,12 +13,14 @@ def tls(truth: Truth, outages: list[Outage]) -> tuple[Json, list[Json]]:
     #: first cause -> (all causes, secrets, ongoing)
     blocked: dict[str, tuple[list[str], list[str], bool]] = {}
     for secret in truth.secrets:
+        if secret.removed and not secret.blocks:
+            # Nothing has failed yet: whether the deletion is a cause before it blocks anything is left open.
+            secret.unsure.append("cause_event_ids")
         state, causes = _state(secret, truth.as_of), _causes(secret, outages, truth.world.lag)
         rows[secret.arn] = _row(secret, state, causes)
-        if causes and (secret.blocks or state in _HURT):
+        if causes:
             _, arns, ongoing = blocked.get(causes[0], ([], [], False))
-            lasting = state in {TlsState.BLOCKED, TlsState.REMOVED_BY_OTHER}
-            blocked[causes[0]] = (causes, [*arns, secret.arn], ongoing or lasting)
+            blocked[causes[0]] = (causes, [*arns, secret.arn], ongoing or state is TlsState.BLOCKED)
     findings = [
         finding(FindingKind.TLS_BLOCKED, ongoing=ongoing, tasks=[], causes=causes, secret_arns=sorted(arns))
         for causes, arns, ongoing in blocked.values()
@@ -62,7 +62,8 @@ def _causes(secret: Secret, outages: list[Outage], lag: int) -> list[str]:
 
 def _state(secret: Secret, as_of: int) -> TlsState:
     if secret.removed:
-        return TlsState.REMOVED_BY_OTHER
+        # A rotation that fails for a lost secret is blocked by the contract's words; before that it is removed.
+        return TlsState.BLOCKED if secret.blocks else TlsState.REMOVED_BY_OTHER
     if secret.deleted_at is not None:
         return TlsState.DELETED
     if secret.blocks:

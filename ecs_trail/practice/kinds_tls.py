@@ -5,6 +5,7 @@ from ecs_trail.practice.papers import full_tls, tls_without
 from ecs_trail.practice.records import Caller
 from ecs_trail.practice.stage import HOUR, Stage
 from ecs_trail.practice.things import Secret
+from ecs_trail.practice.tls import ROTATION
 
 
 def tls_authority_disabled(stage: Stage) -> None:
@@ -31,6 +32,9 @@ def tls_secret_deleted(stage: Stage) -> None:
     """A person deletes a secret of ECS, at once or with a window: its rotation fails, others go on."""
     made, hands, dice = mesh(stage), stage.hands, stage.dice
     force, at = dice.chance(0.4), harm_time(stage)
+    if dice.chance(0.2):
+        # Just rotated: nothing fails for days.
+        at = stage.dawn + ROTATION + dice.randint(2, 6) * HOUR
     person = stage.people.person()
     stage.change(at, lambda who: hands.delete_secret(who, made.secrets[0], force=force), by=person)
 
@@ -39,7 +43,7 @@ def tls_secret_deleted(stage: Stage) -> None:
         # It was deleted and is there again: the contract does not say whether a time of deletion stays.
         made.secrets[0].unsure.append("deleted_at")
 
-    if not force:
+    if not force and at < stage.dawn + ROTATION:
         heal(stage, restore, share=0.5)
     innocents(stage, made, at)
 
