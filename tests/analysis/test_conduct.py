@@ -298,7 +298,5 @@ def test_practice_incidents_show_conduct_only_where_there_is_some(kind, tmp_path
     made = incident(kind, 7)
     write(made, tmp_path)
     case = et.investigate(str(tmp_path))
-    wanted = {one["kind"] for one in made.answer.get("findings", ()) if one["kind"] in KINDS}
-    if kind == "session_impersonated":
-        wanted = {"session_impersonation"}
+    wanted = {one["kind"] for one in made.answer["findings"] if one["kind"] in KINDS}
     assert {one["kind"] for one in rows(case.findings)} & set(KINDS) == wanted
