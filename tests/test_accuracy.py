@@ -116,7 +116,7 @@ PLANTED = {
     "the start of an outage": (("outages", "start", LATER), {"bounds"}, "start"),
     "a cause of an outage": (("outages", "cause_event_ids", OTHER), {"causes"}, "cause_event_ids"),
     "a repair": (("outages", "restore_event_ids", OTHER), {"facts"}, "restore_event_ids"),
-    "a member of a finding": (("findings", "task_arns", []), {"precision", "facts"}, "stuck_tasks"),
+    "a member of a finding": (("findings", "task_arns", []), {"precision", "recall"}, "stuck_tasks"),
     "the cause of a finding": (("findings", "cause_event_ids", OTHER), {"precision", "recall"}, "stuck_tasks"),
     "a stop": (("tasks", "stop_started_at", LATER), {"facts"}, "stop_started_at"),
     "a deletion": (("volumes", "deleted_at", LATER), {"facts"}, "deleted_at"),
