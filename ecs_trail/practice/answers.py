@@ -47,7 +47,7 @@ def answer(truth: Truth) -> Json:
         "roles": sorted(role.arn for role in used),
         "tasks": {verdict.task.arn: _task_row(verdict) for verdict in verdicts},
         "outages": [_outage_row(outage) for outage in outages],
-        "volumes": {row[0]: row[1] for task in truth.tasks if (row := _volume_row(task))},
+        "volumes": {row[0]: row[1] for task in truth.tasks if (row := _volume_row(task, truth))},
         "tls": tls_rows,
         "findings": [
             *_findings(truth, verdicts, outages),
@@ -108,7 +108,10 @@ def _outage_row(outage: Outage) -> Json:
 
 
 def _judge(task: Task, truth: Truth, outages: list[Outage]) -> _Verdict:
-    stop = min(task.stop_signs, default=None)
+    stop = min((at for at in task.stop_signs if not truth.unseen(at)), default=None)
+    if truth.unseen(task.resolved_at):
+        # It was cleaned up while nobody watched: for all the evidence says, nothing came of the stop.
+        task.resolved_at, task.blocks = None, []
     if task.failed_at is not None:
         return _failed(task, truth, outages)
     blocks = [block for block in task.blocks if task.resolved_at is None or block.at < task.resolved_at]
@@ -230,16 +233,16 @@ def _task_row(verdict: _Verdict) -> Json:
     }
 
 
-def _volume_row(task: Task) -> tuple[str, Json] | None:
+def _volume_row(task: Task, truth: Truth) -> tuple[str, Json] | None:
     volume = task.volume
     if volume is None:
         return None
     # A volume that EBS gave up because of its key vanishes without a call: no deletion is on record.
-    recorded = volume.deleted_at is not None and volume.deleted_by != ""
+    recorded = volume.deleted_at is not None and volume.deleted_by != "" and not truth.unseen(volume.deleted_at)
     facts = {
         "task_arn": task.arn,
         "deleted_at": iso(volume.deleted_at) if recorded and volume.deleted_at is not None else None,
-        "deleted_by": volume.deleted_by or None,
+        "deleted_by": volume.deleted_by if recorded else None,
         "deleted_by_ecs": recorded and volume.deleted_by.endswith("/ECSTaskVolumesForEBS"),
         "kept_by_design": task.keep,
     }

@@ -11,7 +11,7 @@ from ecs_trail.practice.records import Call, Caller, Json
 from ecs_trail.practice.stage import MINUTE, Crew, Stage
 from ecs_trail.practice.things import Secret
 from ecs_trail.practice.trails import Trail
-from ecs_trail.practice.truth import Deed
+from ecs_trail.practice.truth import READS, Deed, Gap
 from ecs_trail.practice.world import Role, role_resource
 from ecs_trail.vocabulary import FindingKind
 
@@ -101,6 +101,28 @@ def secret_read_by_role(stage: Stage) -> None:
     innocents(stage, made, at)
 
 
+def secret_read_in_ecs_name(stage: Stage) -> None:
+    """A person takes the TLS role under ECS's own session name and reads a secret: posed as ECS, and read."""
+    made, at = mesh(stage), harm_time(stage)
+    root = trust_principal(f"arn:{stage.world.partition}:iam::{stage.home.id}:root")
+    both = trust(stage.dice)
+    paper = Paper(document(*both.json["Statement"], *root.json["Statement"]), both.rules)
+    stage.change(at - 900, lambda who: stage.iam.set_trust(who, made.role, paper), harmless=True)
+
+    def act() -> None:
+        who = _assume(stage, stage.people.user(), made.role, "ECSServiceConnectForTLS")
+        stage.world.at(stage.world.now + 5, lambda: read(who))
+
+    def read(who: Caller) -> None:
+        _read(stage, who, made.secrets[0])
+        event_ids = stage.deeds[-1].event_ids
+        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, event_ids, role=made.role))
+
+    stage.world.at(at, act)
+    _onlookers(stage, made.secrets, at)
+    innocents(stage, made, at)
+
+
 def secret_looked_at(stage: Stage) -> None:
     """People and monitoring look at secrets of ECS without reading their values, or are refused."""
     made, at = mesh(stage), harm_time(stage)
@@ -166,17 +188,25 @@ def _decrypt(stage: Stage, who: Caller, secrets: list[Secret]) -> None:
 
 
 def trail_stopped(stage: Stage) -> None:
-    """The trail is stopped, and perhaps started again."""
+    """The trail is stopped or deleted, and perhaps started or made again."""
     trail = Trail(stage.home, stage.region)
-    _gap(stage, trail.stop, trail.start, only="")
+    close, reopen = stage.dice.choice(
+        ((trail.stop, trail.start), (trail.stop, trail.start), (trail.delete, trail.create))
+    )
+    _gap(stage, close, reopen, only="")
 
 
 def selectors_narrowed(stage: Stage) -> None:
-    """The trail goes on without management events, or without those of KMS."""
-    trail = Trail(stage.home, stage.region)
-    kms, host = stage.dice.chance(0.5), "kms.amazonaws.com"
-    narrow = partial(trail.select, management=kms, excluded=(host,) if kms else ())
-    _gap(stage, narrow, trail.select, only=host if kms else "")
+    """The trail goes on without management events, without those of KMS, or without reads."""
+    trail, host = Trail(stage.home, stage.region), "kms.amazonaws.com"
+    narrow, only = stage.dice.choice(
+        (
+            (partial(trail.select, management=False), ""),
+            (partial(trail.select, excluded=(host,)), host),
+            (partial(trail.select, kind="WriteOnly"), READS),
+        )
+    )
+    _gap(stage, narrow, trail.select, only=only)
 
 
 def _gap(stage: Stage, close: Act, reopen: Act, *, only: str) -> None:
@@ -188,17 +218,19 @@ def _gap(stage: Stage, close: Act, reopen: Act, *, only: str) -> None:
     by = stage.people.person()
 
     def shut(who: Caller) -> None:
-        kind = FindingKind.LOGGING_GAP
-        stage.deeds.append(Deed(kind, (close(who),), ongoing=back is None))
+        stage.deeds.append(Deed(FindingKind.LOGGING_GAP, (close(who),), ongoing=back is None))
 
     stage.change(stage.strike, shut, by=by)
+    if dice.chance(0.5):
+        # Stopped in the last seconds before: whether it was cleaned up, nobody can say where nothing is recorded.
+        stage.crew(stage.before_strike(), stage.strike - dice.randint(1, 4), how="stop_task")
     if back is not None:
         stage.change(back, reopen, by=by)
         launch = back + dice.randint(2, 10) * MINUTE
         stage.crew(launch, launch + dice.randint(12, 30) * MINUTE, count=dice.randint(1, 2))
         stage.reach(back + 60 * MINUTE)
     stage.reach(stage.strike + dice.randint(30, 60) * MINUTE)
-    stage.blind.append((stage.strike, back if back is not None else stage.end + 1, only))
+    stage.blind.append(Gap(stage.strike, back if back is not None else stage.end + 1, only))
 
 
 def trail_touched(stage: Stage) -> None:
@@ -234,10 +266,12 @@ def volumes_left_behind(stage: Stage) -> None:
     stage.decoys()
     stage.past()
     crews = stage.victims(crews=dice.randint(1, 2))
+    # Meant to stay: its task is gone, its volume is there, and that is as it should be.
+    kept = stage.crew(stage.dawn + 12 * MINUTE, stage.strike - 9 * MINUTE, keep=True)
     given_up = stage.strike + dice.randint(60, 100) * MINUTE
     stage.reach(given_up + dice.randint(20, 40) * MINUTE)
     stage.world.at(given_up, lambda: _give_up(crews, given_up))
-    stage.save(given_up + dice.randint(2, 15) * MINUTE, crews)
+    stage.save(given_up + dice.randint(2, 15) * MINUTE, [*crews, kept])
     stage.bystander()
 
 
@@ -255,11 +289,21 @@ def launch_leftovers(stage: Stage) -> None:
     stage.change(stage.strike, lambda who: stage.iam.put_inline(who, stage.role, stage.inline_name, narrow))
     stage.decoys()
     stage.past()
+    crews: list[Crew] = []
     for _ in range(dice.randint(1, 2)):
         at = stage.strike + stage.world.lag + dice.randint(60, 1200)
-        stage.crew(at, count=dice.randint(1, 2), how="stop_task")
+        crews.append(stage.crew(at, count=dice.randint(1, 2), how="stop_task"))
+    if dice.chance(0.3):
+        person = stage.people.person()
+        stage.world.at(stage.strike + 38 * MINUTE, lambda: _tidy(stage, person, crews))
     stage.bystander()
     stage.reach(stage.strike + dice.randint(40, 90) * MINUTE)
+
+
+def _tidy(stage: Stage, person: Caller, crews: list[Crew]) -> None:
+    """A person deletes what was left: then nothing is."""
+    for task in [task for crew in crews for task in crew.tasks]:
+        stage.fleet.delete_by_hand(person, task)
 
 
 # --- launches refused -----------------------------------------------------------------------------------------------
@@ -287,10 +331,9 @@ def _refused(stage: Stage, who: Caller, action: str) -> str:
     name = "UpdateService" if action.startswith("ecs:") else dice.choice(("CreateService", "UpdateService"))
     service = dice.choice(("web", "gateway", "billing"))
     place = f"arn:{stage.world.partition}:ecs:{scope.region}:{stage.home.id}:service/{scope.cluster}/{service}"
-    volume = {"roleArn": role.arn, "sizeInGiB": 20, "volumeType": "gp3", "filesystemType": "xfs"}
     request: Json = {"cluster": scope.cluster, "taskDefinition": f"{service}:{dice.randint(1, 60)}"}
     request["serviceName" if name == "CreateService" else "service"] = service
-    request["volumeConfigurations"] = [{"name": "data", "managedEBSVolume": volume}]
+    request |= dice.choice(_with_role(role))
     target = role.arn if action == "iam:PassRole" else place
     text = f"User: {who.arn} is not authorized to perform: {action} on resource: {target} "
     error = (
@@ -299,6 +342,20 @@ def _refused(stage: Stage, who: Caller, action: str) -> str:
     )
     call = Call("ecs", name, stage.home.id, scope.region, request, error=error)
     return stage.world.ledger.write(stage.world.now, who, call)
+
+
+def _with_role(role: Role) -> list[Json]:
+    """The places of a service request in which an infrastructure role is passed."""
+    volume = {"roleArn": role.arn, "sizeInGiB": 20, "volumeType": "gp3", "filesystemType": "xfs"}
+    tls = {"issuerCertificateAuthority": {"awsPcaAuthorityArn": "arn:aws:acm-pca:::x"}, "roleArn": role.arn}
+    connect = {"enabled": True, "namespace": "mesh", "services": [{"portName": "http", "tls": tls}]}
+    balancer = {"containerName": "app", "containerPort": 80, "advancedConfiguration": {"roleArn": role.arn}}
+    return [
+        {"volumeConfigurations": [{"name": "data", "managedEBSVolume": volume}]},
+        {"serviceConnectConfiguration": connect},
+        {"loadBalancers": [balancer]},
+        {"vpcLatticeConfigurations": [{"roleArn": role.arn, "targetGroupArn": "tg-1", "portName": "http"}]},
+    ]
 
 
 def role_too_young(stage: Stage) -> None:

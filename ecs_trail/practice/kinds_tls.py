@@ -38,13 +38,8 @@ def tls_secret_deleted(stage: Stage) -> None:
     person = stage.people.person()
     stage.change(at, lambda who: hands.delete_secret(who, made.secrets[0], force=force), by=person)
 
-    def restore(who: Caller) -> None:
-        hands.restore_secret(who, made.secrets[0])
-        # It was deleted and is there again: the contract does not say whether a time of deletion stays.
-        made.secrets[0].unsure.append("deleted_at")
-
     if not force and at < stage.dawn + ROTATION:
-        heal(stage, restore, share=0.5)
+        heal(stage, lambda who: hands.restore_secret(who, made.secrets[0]), share=0.5)
     innocents(stage, made, at)
 
 
@@ -139,6 +134,36 @@ def tls_authority_tagged_in_time(stage: Stage) -> None:
     at = stage.dawn + dice.randint(20, 90) * HOUR
     stage.change(at, lambda who: harm(who, _first(made)), harmless=True)
     stage.change(at + dice.randint(600, 20 * HOUR), lambda who: mend(who, _first(made)), harmless=True)
+    innocents(stage, made, at)
+
+
+def tls_undone_in_time(stage: Stage) -> None:
+    """A key, a secret or its replica: what would have blocked ECS is undone before ECS comes to it."""
+    made, dice, hands, away = mesh(stage, with_key=True), stage.dice, stage.hands, stage.other_region
+    at = stage.dawn + dice.randint(20, 80) * HOUR
+    back = at + dice.randint(600, 20 * HOUR)
+    harm, mend = dice.choice(
+        (
+            (lambda who: made.keys.disable(who, made.key[0]), lambda who: made.keys.enable(who, made.key[0])),
+            (
+                lambda who: made.keys.forget(who, made.key[0]),
+                lambda who: made.keys.remember(who, made.key[0], made.role),
+            ),
+            (
+                lambda who: hands.delete_secret(who, _first(made), force=False),
+                lambda who: hands.restore_secret(who, _first(made)),
+            ),
+            (
+                lambda who: hands.replicate(who, _first(made), away),
+                lambda who: hands.take_back(who, _first(made), away),
+            ),
+        )
+    )
+    person = stage.people.person()
+    stage.change(at, harm, by=person, harmless=True)
+    stage.change(back, mend, by=person, harmless=True)
+    if dice.chance(0.5):
+        stage.change(back + HOUR, lambda who: stage.tls.delete_service(who, _first(made)))
     innocents(stage, made, at)
 
 

@@ -22,7 +22,7 @@ from ecs_trail.practice.saved import describe_tasks, state_change
 from ecs_trail.practice.things import Key, Service, Task
 from ecs_trail.practice.tls import TlsWork
 from ecs_trail.practice.tls_hands import TlsHands
-from ecs_trail.practice.truth import Deed, Truth
+from ecs_trail.practice.truth import Deed, Gap, Truth
 from ecs_trail.practice.volumes import VolumeWork
 from ecs_trail.practice.world import Account, Policy, Role, World
 
@@ -92,8 +92,8 @@ class Stage:
         self.keys: list[Key] = []
         self.hidden: list[Account] = []
         self.deeds: list[Deed] = []
-        #: stretches (seconds UTC) of which the home account's trail tells nothing: all of it, or one event source
-        self.blind: list[tuple[int, int, str]] = []
+        #: stretches of which the home account's trail tells nothing, or not everything
+        self.blind: list[Gap] = []
         self.fresh = False
         self.tls_role = self.role
         self.tls_policies: list[Policy] = []
@@ -367,15 +367,14 @@ class Stage:
         self.harmless = [event_id for event_id in self.harmless if event_id in visible]
         truth = Truth(
             self.world, self.fleet.tasks, self.tls.secrets, visible, as_of, self.pass_role_denials, self.harmless,
-            self.keys, roles if self.cautious else older, self.tls.wanted, self.purposes.works, self.deeds,
+            self.keys, roles if self.cautious else older, self.tls.wanted, self.purposes.works, self.deeds, self.blind,
         )  # fmt: skip
         return records, truth
 
     def _unseen(self, record: Json) -> bool:
         """True for what happened while the trail did not record it; what opened or closed the gap is seen."""
-        source = record["eventSource"]
         return record["recipientAccountId"] == self.home.id and any(
-            iso(start) < record["eventTime"] < iso(end) and only in {"", source} for start, end, only in self.blind
+            iso(gap.start) < record["eventTime"] < iso(gap.end) and gap.hides(record) for gap in self.blind
         )
 
     def _make_noise(self) -> None:
@@ -384,7 +383,7 @@ class Stage:
         for _ in range(self.dice.randint(25, 60)):
             self.dice.choice(makers).one(self.dice.randint(self.dawn, self.end))
         last = makers[0]
-        if any(end > self.end for _, end, _ in self.blind):
+        if any(gap.end > self.end for gap in self.blind):
             # Only another account still records.
             last = Noise(self.world, self.world.account().id, self.region, self.dawn - 60)
         # The newest record of all fixes the time the evidence ends.

@@ -30,14 +30,31 @@ class Trail:
         """`StartLogging`."""
         return self._write(caller, "StartLogging", {"name": self._name()})
 
-    def select(self, caller: Caller, *, management: bool = True, excluded: tuple[str, ...] = ()) -> str:
-        """`PutEventSelectors`: data events of S3, and management events unless they are left out or `excluded`."""
+    def delete(self, caller: Caller) -> str:
+        """`DeleteTrail`."""
+        return self._write(caller, "DeleteTrail", {"name": self._name()})
+
+    def create(self, caller: Caller) -> str:
+        """`CreateTrail` and `StartLogging`, as after a deletion; returns the id of the latter."""
+        name = self.arn.rsplit("/", 1)[1]
+        request: Json = {"name": name, "s3BucketName": "trail-archive", "isMultiRegionTrail": True}
+        request["includeGlobalServiceEvents"] = True
+        self._write(caller, "CreateTrail", request, {**request, "trailARN": self.arn})
+        return self.start(caller)
+
+    def select(
+        self, caller: Caller, *, management: bool = True, excluded: tuple[str, ...] = (), kind: str = "All"
+    ) -> str:
+        """`PutEventSelectors`: data events of S3, and management events unless they are left out or `excluded`.
+
+        `kind` is All or WriteOnly.
+        """
         advanced = self.dice.chance(0.5)
         request: Json = {"trailName": self._name()}
         if advanced:
-            request["advancedEventSelectors"] = self._advanced(management=management, excluded=excluded)
+            request["advancedEventSelectors"] = self._advanced(management=management, excluded=excluded, kind=kind)
         else:
-            selector: Json = {"readWriteType": "All", "includeManagementEvents": management, "dataResources": _DATA}
+            selector: Json = {"readWriteType": kind, "includeManagementEvents": management, "dataResources": _DATA}
             selector["excludeManagementEventSources"] = list(excluded)
             request["eventSelectors"] = [selector]
         shown = {"trailARN": self.arn, **{key: value for key, value in request.items() if key != "trailName"}}
@@ -55,7 +72,7 @@ class Trail:
         error = ("AccessDenied", f"{who} because no identity-based policy allows the cloudtrail:{name} action")
         return self._write(caller, name, {"name": self._name()}, None, error)
 
-    def _advanced(self, *, management: bool, excluded: tuple[str, ...]) -> list[Json]:
+    def _advanced(self, *, management: bool, excluded: tuple[str, ...], kind: str) -> list[Json]:
         data = [
             {"field": "eventCategory", "equals": ["Data"]},
             {"field": "resources.type", "equals": ["AWS::S3::Object"]},
@@ -63,6 +80,8 @@ class Trail:
         selectors: list[Json] = [{"name": "data", "fieldSelectors": data}]
         if management:
             fields: list[Json] = [{"field": "eventCategory", "equals": ["Management"]}]
+            if kind == "WriteOnly":
+                fields.append({"field": "readOnly", "equals": ["false"]})
             if excluded:
                 fields.append({"field": "eventSource", "notEquals": list(excluded)})
             selectors.insert(0, {"name": "management", "fieldSelectors": fields})

@@ -1,7 +1,7 @@
 """What the simulation knows about an incident: everything the answer is made from."""
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ecs_trail.practice.purposes import Work
 from ecs_trail.practice.things import Key, Secret, Task
@@ -9,6 +9,9 @@ from ecs_trail.practice.world import Role, World
 from ecs_trail.vocabulary import FindingKind
 
 Json: TypeAlias = dict[str, Any]
+
+#: What a trail for writes only does not record.
+READS: Final = "reads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,21 @@ class Deed:
     role: Role | None = None
     secrets: tuple[Secret, ...] = ()
     ongoing: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch (seconds UTC) in which a trail did not record something: events of a source, reads, or (`""`) all."""
+
+    start: int
+    end: int
+    only: str = ""
+
+    def hides(self, record: Json) -> bool:
+        """True for what is not recorded inside the stretch."""
+        if self.only == READS:
+            return bool(record["readOnly"])
+        return self.only in {"", record["eventSource"]}
 
 
 @dataclass(slots=True)
@@ -40,6 +58,11 @@ class Truth:
     wanted: list[Secret] = field(default_factory=list)
     works: list[Work] = field(default_factory=list)
     deeds: list[Deed] = field(default_factory=list)
+    blind: list[Gap] = field(default_factory=list)
+
+    def unseen(self, at: int | None) -> bool:
+        """True when nothing at all was recorded at that moment."""
+        return at is not None and any(gap.start < at < gap.end and not gap.only for gap in self.blind)
 
 
 def finding(kind: FindingKind, *, ongoing: bool, tasks: list[str], causes: list[str], **more: object) -> Json:

@@ -84,7 +84,7 @@ UNHURT = {
     "load_balancer_policy_detached", "lattice_targets_refused", "managed_instances_pass_role",
     "managed_instances_policy_detached", "all_purposes_healthy", "role_assumed_by_person", "secret_read_by_person",
     "secret_read_by_role", "secret_looked_at", "trail_stopped", "selectors_narrowed", "trail_touched",
-    "launch_leftovers", "pass_role_denied_service", "role_too_young",
+    "launch_leftovers", "pass_role_denied_service", "role_too_young", "tls_undone_in_time", "secret_read_in_ecs_name",
 }  # fmt: skip
 UNEXPLAINED = {"scp_unseen", "denied_no_change"}
 #: Kinds in which nothing is to be found: no finding of any kind.
@@ -92,8 +92,8 @@ HARMLESS = {
     "swap_new_first", "superset", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
     "repaired_before_stop", "loss_after_all_stopped", "tags_and_description",
     "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "same_name_other_account",
-    "tls_role_repaired_in_time", "tls_authority_tagged_in_time", "all_purposes_healthy", "secret_looked_at",
-    "trail_touched",
+    "tls_role_repaired_in_time", "tls_authority_tagged_in_time", "tls_undone_in_time", "all_purposes_healthy",
+    "secret_looked_at", "trail_touched",
 }  # fmt: skip
 #: Findings that no incident leads to: the files of the range are whole.
 NEVER = {"integrity_failure"}
@@ -101,7 +101,7 @@ NEVER = {"integrity_failure"}
 INNOCENT = {
     "customer_policy_deleted", "two_policies_same_action", "denied_no_change", "swap_new_first", "superset",
     "minimal_teardown_kept", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
-    "tags_and_description", "tls_authority_tagged_in_time", "trail_touched", "all_purposes_healthy",
+    "tags_and_description", "tls_authority_tagged_in_time", "tls_undone_in_time", "trail_touched", "all_purposes_healthy",
 }  # fmt: skip
 HURT_STATES = {"stuck", "recovered"}
 
@@ -394,6 +394,7 @@ def test_the_cause_of_a_tls_kind_is_what_its_name_says(made):
         "tls_issue_refused": [[]],
         "tls_role_repaired_in_time": [[]],
         "tls_authority_tagged_in_time": [[]],
+        "tls_undone_in_time": [[]],
     }
     for kind, wanted in expected.items():
         told = []
@@ -436,25 +437,39 @@ def test_other_purposes_are_refused_for_the_reason_of_their_kind(made):
 
 
 def test_a_gap_hides_what_happened_in_it(made):
-    seen = set()
+    seen, opening = set(), ("StartLogging", "CreateTrail", "PutEventSelectors")
     for kind in ("trail_stopped", "selectors_narrowed"):
-        for item in of_kind(made, kind):
+        for item in [incident(kind, seed) for seed in range(20)]:
             (finding,) = item.answer["findings"]
             (closing,) = [one for one in item.records if one["eventID"] in finding["event_ids"]]
             home, start = closing["recipientAccountId"], closing["eventTime"]
             text = json.dumps(closing["requestParameters"])
-            after = [one for one in item.records if one["recipientAccountId"] == home and one["eventTime"] > start]
-            again = min((one["eventTime"] for one in called(item, "StartLogging")), default="")
+            again = min((one["eventTime"] for one in called(item, *opening) if one["eventTime"] > start), default="9")
+            assert (again == "9") == (finding["status"] == "ongoing")
+            inside = [
+                one for one in item.records if one["recipientAccountId"] == home and start < one["eventTime"] < again
+            ]
+            states = {row["state"] for row in item.answer["tasks"].values()}
             if "kms.amazonaws.com" in text:
                 seen.add("kms")
-                assert len(after) > 1
-            elif finding["status"] == "ongoing":
-                seen.add("for good")
-                assert after == []
-            elif kind == "trail_stopped":
-                seen.add("for a while")
-                assert all(one["eventTime"] >= again for one in after)
-    assert seen == {"kms", "for good", "for a while"}
+                assert inside
+                assert not any(one["eventSource"] == "kms.amazonaws.com" for one in inside)
+            elif "WriteOnly" in text or "readOnly" in text:
+                seen.add("reads")
+                assert not any(one["readOnly"] for one in inside)
+            else:
+                seen |= {closing["eventName"], finding["status"]}
+                assert inside == []
+                seen |= states & {"unknown"}
+    wanted = {"StopLogging", "DeleteTrail", "PutEventSelectors", "ongoing", "resolved", "unknown", "kms", "reads"}
+    assert seen == wanted
+
+
+def test_one_read_is_two_findings_where_a_person_posed_as_ecs(made):
+    for item in of_kind(made, "secret_read_in_ecs_name"):
+        one, two = item.answer["findings"]
+        assert {one["kind"], two["kind"]} == {"session_impersonation", "secret_read_by_other"}
+        assert one["event_ids"] == two["event_ids"]
 
 
 def test_a_young_role_is_too_young_and_the_saved_state_says_what_ecs_saw(made):
