@@ -101,7 +101,8 @@ NEVER = {"integrity_failure"}
 INNOCENT = {
     "customer_policy_deleted", "two_policies_same_action", "denied_no_change", "swap_new_first", "superset",
     "minimal_teardown_kept", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
-    "tags_and_description", "tls_authority_tagged_in_time", "tls_undone_in_time", "trail_touched", "all_purposes_healthy",
+    "tags_and_description", "tls_authority_tagged_in_time", "tls_undone_in_time", "trail_touched",
+    "all_purposes_healthy",
 }  # fmt: skip
 HURT_STATES = {"stuck", "recovered"}
 
