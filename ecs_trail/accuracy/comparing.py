@@ -138,12 +138,11 @@ def _is_firm(row: Json) -> bool:
 
 
 def _subject(row: Json) -> str:
-    """What a row is about: the ARN of a task, secret or service, else the id of the outage or finding."""
-    names = ("task_arn", "secret_arn", "secret_name", "id", "service_arn", "role_arn")
+    """What a row is about: the ARN of a task, ARN or name of a secret, else the id of the outage or finding."""
+    names = ("task_arn", "secret_arn", "secret_name", "id")
     return next(str(row[name]) for name in names if row.get(name))
 
 
 def _secrets(rows: Sequence[Json]) -> dict[str, Json]:
-    """Rows by ARN or name; what never came to be a secret, answers do not speak of."""
-    named = ((row["secret_arn"] or row["secret_name"], row) for row in rows)
-    return {name: row for name, row in named if name}
+    """Rows by ARN, or by name where the ARN is unknown."""
+    return {row["secret_arn"] or row["secret_name"]: row for row in rows}

@@ -94,7 +94,8 @@ def _compare_covered(marks: Marks, kind: str, rows: list[Json], answers: list[Js
 
 def _stands_on(row: Json, wanted: Json) -> bool:
     """True when a finding is about what was expected: its events or volumes, and its role and secrets where told."""
-    events, volumes = set(wanted.get("event_ids", ())), set(wanted.get("volume_ids", ()))
+    events = {*wanted.get("event_ids", ()), *wanted.get("beside_event_ids", ())}
+    volumes = set(wanted.get("volume_ids", ()))
     if not (events.intersection(row["evidence"]) or volumes.intersection(row["volume_ids"])):
         return False
     secrets = wanted.get("secret_arns")

@@ -8,7 +8,7 @@ from an investigation or stand in it with confidence `possible`.
 are told by tasks, secrets and causes, or by the volumes they name. `pass_role_denied`, `session_impersonation`,
 `secret_read_by_other`, `logging_gap` and `leaked_volumes` are part of the answer too; how many findings tell them is
 left open, so their `event_ids` (or `volume_ids`) must be covered by findings of the kind, and each such finding must
-stand on one of them. No incident of the range breaks the integrity of its files, so `integrity_failure` is never there.
+stand on one of them (or on `beside_event_ids`, which need not be named). No incident of the range breaks the integrity of its files, so `integrity_failure` is never there.
 """
 
 from dataclasses import dataclass

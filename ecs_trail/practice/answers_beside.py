@@ -57,6 +57,8 @@ def conduct(truth: Truth) -> list[Json]:
 def _deed(deed: Deed) -> Json:
     unsure = [] if deed.ongoing is not None else ["status"]
     more: Json = {"event_ids": sorted(deed.event_ids), "unsure": unsure}
+    if deed.beside:
+        more["beside_event_ids"] = sorted(deed.beside)
     if deed.role is not None:
         more["role_arn"] = deed.role.arn
     if deed.secrets:

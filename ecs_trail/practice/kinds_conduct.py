@@ -42,7 +42,7 @@ def role_assumed_by_person(stage: Stage) -> None:
 def _pose(stage: Stage, session: str, *, guilty: bool) -> None:
     dice, world, role = stage.dice, stage.world, stage.role
     person, place = stage.people.user(), (stage.home.id, stage.region)
-    who = _assume(stage, person, role, session)
+    who, taken = _assume(stage, person, role, session)
     group = f"arn:{world.partition}:elasticloadbalancing:{stage.region}:{stage.home.id}:targetgroup/web/{dice.hex(16)}"
     options = (
         Call("ec2", "DescribeInstances", *place, {"instancesSet": {}, "filterSet": {}}, read_only=True),
@@ -53,10 +53,10 @@ def _pose(stage: Stage, session: str, *, guilty: bool) -> None:
     calls = dice.sample(options, dice.randint(1, 3))
     ids = [world.ledger.write(world.now + 3 * step, who, call) for step, call in enumerate(calls, start=1)]
     if guilty:
-        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, tuple(ids), role=role))
+        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, tuple(ids), role=role, beside=(taken,)))
 
 
-def _assume(stage: Stage, person: Caller, role: Role, session: str) -> Caller:
+def _assume(stage: Stage, person: Caller, role: Role, session: str) -> tuple[Caller, str]:
     world = stage.world
     identity = stage.people.role_session(role.name, session, path=role.path)
     identity["sessionContext"]["sessionIssuer"]["principalId"] = role.role_id
@@ -74,8 +74,7 @@ def _assume(stage: Stage, person: Caller, role: Role, session: str) -> Caller:
         "sts", "AssumeRole", stage.home.id, stage.region, request, response, read_only=True,
         resources=(role_resource(role),),
     )  # fmt: skip
-    world.ledger.write(world.now, person, call)
-    return Caller(identity, person.ip, _CLI)
+    return Caller(identity, person.ip, _CLI), world.ledger.write(world.now, person, call)
 
 
 # --- somebody else at the secret ------------------------------------------------------------------------------------
@@ -110,13 +109,13 @@ def secret_read_in_ecs_name(stage: Stage) -> None:
     stage.change(at - 900, lambda who: stage.iam.set_trust(who, made.role, paper), harmless=True)
 
     def act() -> None:
-        who = _assume(stage, stage.people.user(), made.role, "ECSServiceConnectForTLS")
-        stage.world.at(stage.world.now + 5, lambda: read(who))
+        who, taken = _assume(stage, stage.people.user(), made.role, "ECSServiceConnectForTLS")
+        stage.world.at(stage.world.now + 5, lambda: read(who, taken))
 
-    def read(who: Caller) -> None:
+    def read(who: Caller, taken: str) -> None:
         _read(stage, who, made.secrets[0])
         event_ids = stage.deeds[-1].event_ids
-        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, event_ids, role=made.role))
+        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, event_ids, role=made.role, beside=(taken,)))
 
     stage.world.at(at, act)
     _onlookers(stage, made.secrets, at)

@@ -60,7 +60,7 @@ def load_balancer_policy_detached(stage: Stage) -> None:
     dice, purposes = stage.dice, stage.purposes
     stage.cast()
     role, policy = _second(stage, Purpose.LOAD_BALANCERS)
-    name, who = stage.service_names.pop(), stage.anyone()
+    name, who = stage.service_name(), stage.anyone()
     stage.world.at(stage.before_strike(), lambda: purposes.balanced_service(who, role, stage.scope, name))
     _broken(stage, role, policy)
     for _ in range(dice.randint(1, 2)):
@@ -74,7 +74,7 @@ def lattice_targets_refused(stage: Stage) -> None:
     dice, purposes = stage.dice, stage.purposes
     stage.cast()
     role, _ = _second(stage, Purpose.LATTICE)
-    names, who = [stage.service_names.pop(), stage.service_names.pop()], stage.anyone()
+    names, who = [stage.service_name(), stage.service_name()], stage.anyone()
     times = dice.choice((1, 2, 99))
     good = stage.before_strike()
     stage.world.at(good, lambda: purposes.lattice_service(who, role, stage.scope, names[0]))
@@ -122,7 +122,7 @@ def all_purposes_healthy(stage: Stage) -> None:
         iam.attach(caller, role, stage.managed())
 
     stage.change(stage.dawn + 3 * MINUTE, widen, by=who)
-    one, two = stage.service_names.pop(), stage.service_names.pop()
+    one, two = stage.service_name(), stage.service_name()
     begin = stage.dawn + dice.randint(20, 50) * MINUTE
     stage.world.at(begin, lambda: purposes.balanced_service(who, role, stage.scope, one))
     stage.world.at(begin + 40, lambda: purposes.lattice_service(who, role, stage.scope, two))

@@ -68,7 +68,7 @@ def mesh(
             made.key.append(made.keys.create(who, role))
 
     def serve() -> None:
-        name, key = stage.service_names.pop(), made.key[0] if made.key else None
+        name, key = stage.service_name(), made.key[0] if made.key else None
         made.secrets.append(stage.tls.create_service(who, role, stage.scope, name, authority[0], key=key))
 
     stage.world.at(stage.dawn + dice.randint(20, 50), begin)

@@ -196,7 +196,7 @@ class Stage:
                 lambda: crew.tasks.extend(self.fleet.run_task(caller, owner, scope, count=count, keep=keep, key=key)),
             )
         else:
-            name, tagged = self._service_name(), visible or dice.chance(0.8)
+            name, tagged = self.service_name(), visible or dice.chance(0.8)
 
             def create() -> None:
                 crew.service = self.fleet.create_service(caller, owner, scope, name=name, count=count, tagged=tagged)
@@ -232,7 +232,8 @@ class Stage:
         means: tuple[How, ...] = ("delete", "zero", "stop_task") if visible else ("delete", "zero", "scale_in", "exit")
         return self.dice.choice(means)
 
-    def _service_name(self) -> str:
+    def service_name(self) -> str:
+        """A name for a service that no other has."""
         return self.service_names.pop() if self.service_names else f"svc-{self.dice.hex(4)}"
 
     def _visitor(self, account: Account) -> Caller:

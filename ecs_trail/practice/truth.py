@@ -16,13 +16,17 @@ READS: Final = "reads"
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """Something a person did that is a finding by itself. `ongoing` None: the contract does not say when it is over."""
+    """Something a person did that is a finding by itself. `ongoing` None: the contract does not say when it is over.
+
+    `beside`: events that show it as well, but need not be named.
+    """
 
     kind: FindingKind
     event_ids: tuple[str, ...]
     role: Role | None = None
     secrets: tuple[Secret, ...] = ()
     ongoing: bool | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
