@@ -4,11 +4,12 @@ Schema `ecs-trail/answer/1`; the words are those of the contract ("Words with on
 contract leaves open in this incident are named in the row's `unsure` list; an outage with `maybe` true may be absent
 from an investigation or stand in it with confidence `possible`.
 
-`findings` lists every expected finding of every kind of the contract: what is not listed must not be found. Five kinds
-are told by tasks, secrets and causes, or by the volumes they name. `pass_role_denied`, `session_impersonation`,
-`secret_read_by_other`, `logging_gap` and `leaked_volumes` are part of the answer too; how many findings tell them is
-left open, so their `event_ids` (or `volume_ids`) must be covered by findings of the kind, and each such finding must
-stand on one of them (or on `beside_event_ids`, which need not be named). No incident of the range breaks the integrity of its files, so `integrity_failure` is never there.
+`findings` lists every expected finding of every kind of the contract: what is not listed must not be found. Stuck and
+endangered tasks, blocked provisioning and TLS are told by status, tasks, secrets and causes. `pass_role_denied`,
+`session_impersonation`, `secret_read_by_other`, `logging_gap` and `leaked_volumes` are part of the answer as well; how
+many findings tell of them is left open, so their `event_ids` or `volume_ids` must be covered by findings of the kind,
+and each such finding must stand on one of them (or of `beside_event_ids`, which need not be named). The files of the
+range are whole, so `integrity_failure` is never expected.
 """
 
 from dataclasses import dataclass
