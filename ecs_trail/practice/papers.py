@@ -23,6 +23,7 @@ def needed_for(purpose: Purpose) -> frozenset[str]:
 TLS: Final = needed_for(Purpose.TLS)
 #: Every action the simulation keeps truth about, apart from `sts:AssumeRole`.
 UNIVERSE: Final = VOLUMES.union(*map(needed_for, Purpose))
+EVERY_EC2: Final = frozenset(action for action in UNIVERSE if action.startswith("ec2:"))
 
 _HELPERS: Final = ("ec2:DescribeInstances", "ec2:DescribeAvailabilityZones")
 
@@ -85,7 +86,7 @@ def full_volumes(dice: Dice, partition: str = "aws") -> Paper:
         return Paper(document({"Effect": "Allow", "Action": actions, "Resource": "*"}), (Rule(True, VOLUMES),))
     if writing == 2:
         return Paper(
-            document({"Sid": "Ec2", "Effect": "Allow", "Action": "ec2:*", "Resource": "*"}), (Rule(True, VOLUMES),)
+            document({"Sid": "Ec2", "Effect": "Allow", "Action": "ec2:*", "Resource": "*"}), (Rule(True, EVERY_EC2),)
         )
     tagged = {"StringEquals": {f"aws:ResourceTag/{TAG_MANAGED}": "true"}}
     volume = f"arn:{partition}:ec2:*:*:volume/*"

@@ -37,7 +37,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One call of ECS within its work. `hidden`: it is answered, but the answer names what failed."""
+    """One call of ECS within its work. `hidden`: it is answered, but the answer names what failed.
+
+    `passed`: the role that the call hands on, `barred` where no policy covers its name.
+    """
 
     session: str
     action: str
@@ -46,7 +49,8 @@ class Ask:
     response: Json | None = None
     reading: bool = False
     hidden: bool = False
-    refused: str = ""
+    passed: str = ""
+    barred: bool = False
 
 
 Asks: TypeAlias = Callable[[], Iterator[Ask]]
@@ -146,10 +150,10 @@ class PurposeWork:
 
     def instances(self, role: Role, scope: Scope, instance_role: str) -> None:
         """ECS needs instances: a launch template, then a fleet or single instances."""
-        session, passed = self.dice.choice(_COMPUTE), ""
-        if not instance_role.startswith("ecsInstanceRole"):
-            # The managed policy lets ECS pass instance roles of that name only.
-            passed = f"arn:{self.world.partition}:iam::{role.account.id}:role/{instance_role}"
+        session = self.dice.choice(_COMPUTE)
+        passed = f"arn:{self.world.partition}:iam::{role.account.id}:role/{instance_role}"
+        # The managed policy lets ECS pass instance roles of that name only.
+        barred = not instance_role.startswith("ecsInstanceRole")
         place = f"arn:{self.world.partition}:ec2:{scope.region}:{role.account.id}"
         template = f"lt-0{self.dice.hex(16)}"
         create = {"CreateLaunchTemplateRequest": {"LaunchTemplateName": f"ecs-{self.dice.hex(8)}"}}
@@ -164,7 +168,13 @@ class PurposeWork:
             session, "ec2:CreateLaunchTemplate", f"{place}:launch-template/*", create, {**done(self.dice), **made}
         )
         launch = Ask(
-            session, f"ec2:{name}", f"{place}:instance/*", request, {**done(self.dice), **shown}, refused=passed
+            session,
+            f"ec2:{name}",
+            f"{place}:instance/*",
+            request,
+            {**done(self.dice), **shown},
+            passed=passed,
+            barred=barred,
         )
         ready = [first]
 
@@ -206,9 +216,11 @@ class PurposeWork:
     def _call(self, work: Work, session: Session, ask: Ask) -> bool:
         world, (source, name) = self.world, ask.action.split(":")
         action, reason, target = ask.action, world.refusal(work.role, ask.action, work.scope), ask.target
-        if not reason and ask.refused:
-            action, target = "iam:PassRole", ask.refused
-            reason = "because no identity-based policy allows the iam:PassRole action"
+        if not reason and ask.passed:
+            action, target = "iam:PassRole", ask.passed
+            reason = world.refusal(work.role, action, work.scope)
+            if ask.barred:
+                reason = f"because no identity-based policy allows the {action} action"
         error: tuple[str, str] | None = None
         if reason and source == "ec2":
             error = (DENIED, self.agent.denied_text(session, action, target, reason))
