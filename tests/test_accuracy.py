@@ -48,6 +48,65 @@ def harmed(row):
     return bool(row["cause_event_ids"])
 
 
+CONDUCT = {
+    "session_impersonation": "role_assumed_by_person",
+    "secret_read_by_other": "secret_read_by_person",
+    "logging_gap": "trail_stopped",
+    "leaked_volumes": "launch_leftovers",
+    "pass_role_denied": "pass_role_denied_service",
+    "tls_blocked": "tls_key_disabled",
+    "provisioning_blocked": "managed_instances_pass_role",
+}
+
+
+@pytest.fixture(scope="module", params=CONDUCT)
+def told(request):
+    """A kind of finding, the investigation of an incident that has it, and the incident with its answer."""
+    made = incident(CONDUCT[request.param], 4)
+    return request.param, document_of(made), made
+
+
+def test_a_finding_left_out_is_caught(told):
+    kind, document, made = told
+    check(AccuracyReport([compare(document, made)]))
+    left = [row for row in document["findings"] if row["kind"] != kind]
+    found = compare({**document, "findings": left}, made)
+    assert found.recall(kind) == 0
+    assert found.share("recall") < 1
+    assert not AccuracyReport([found]).passed
+    assert kind in {miss.what for miss in found.misses}
+
+
+def test_a_finding_too_many_is_caught_in_every_kind(told, detached):
+    kind, document, _ = told
+    quiet, made = detached
+    more = [row for row in document["findings"] if row["kind"] == kind]
+    found = compare({**quiet, "findings": [*quiet["findings"], *more]}, made)
+    assert found.precision(kind) == 0
+    assert not AccuracyReport([found]).passed
+    assert kind in {miss.what for miss in found.misses}
+    text = AccuracyReport([found]).text()
+    (line,) = [line for line in text.splitlines() if line.split()[:1] == [kind] and len(line.split()) == 5]
+    assert line.split()[2:4] == [str(len(more)), "0.0"]
+
+
+def test_a_finding_about_another_subject_is_caught(told):
+    kind, document, made = told
+    wrong = {"evidence": OTHER, "volume_ids": ["vol-0"], "cause_event_ids": OTHER}
+    swapped = [{**row, **wrong} if row["kind"] == kind else row for row in document["findings"]]
+    found = compare({**document, "findings": swapped}, made)
+    assert (found.precision(kind), found.recall(kind)) == (0, 0)
+
+
+def test_people_are_accused_only_where_something_bears_it_out(told, detached):
+    kind, document, _ = told
+    quiet, made = detached
+    more = [row for row in document["findings"] if row["kind"] == kind]
+    found = compare({**quiet, "findings": [*quiet["findings"], *more]}, made, withheld=[made.records[0]["eventID"]])
+    named = kind not in {"tls_blocked", "provisioning_blocked"}
+    assert (f"unfounded {kind}" in {miss.what for miss in found.misses}) == named
+
+
 LATER = "2031-01-01T00:00:00Z"
 OTHER = ["00000000-0000-4000-8000-000000000000"]
 PLANTED = {
@@ -57,7 +116,7 @@ PLANTED = {
     "the start of an outage": (("outages", "start", LATER), {"bounds"}, "start"),
     "a cause of an outage": (("outages", "cause_event_ids", OTHER), {"causes"}, "cause_event_ids"),
     "a repair": (("outages", "restore_event_ids", OTHER), {"facts"}, "restore_event_ids"),
-    "a member of a finding": (("findings", "task_arns", []), {"precision", "facts"}, "stuck_tasks"),
+    "a member of a finding": (("findings", "task_arns", []), {"precision", "recall"}, "stuck_tasks"),
     "the cause of a finding": (("findings", "cause_event_ids", OTHER), {"precision", "recall"}, "stuck_tasks"),
     "a stop": (("tasks", "stop_started_at", LATER), {"facts"}, "stop_started_at"),
     "a deletion": (("volumes", "deleted_at", LATER), {"facts"}, "deleted_at"),
@@ -147,6 +206,8 @@ def test_the_command_prints_the_table(capsys):
     assert run(words) == 0
     shown = capsys.readouterr().out
     assert shown.splitlines()[1].split() == ["role_deleted", "2", *["100.0"] * 7, "0", "0"]
+    stuck = next(line for line in shown.splitlines() if line.startswith("stuck_tasks"))
+    assert stuck.split() == ["stuck_tasks", "2", "2", "100.0", "100.0"]
     assert shown.endswith("No miss.\n")
     assert run([*words, "--withhold", "0.2"]) == 0
     assert "20% of the records were held back" in capsys.readouterr().out

@@ -164,6 +164,16 @@ def test_every_kind_of_incident_follows_the_contract_and_can_be_told(kind, tmp_p
     assert "unknown" not in " ".join(story.details)
 
 
+def test_a_certificate_that_never_came_to_be_a_secret_stands_apart(tmp_path):
+    practice.run(11, "tls_issue_refused", tmp_path)
+    document = et.investigate(tmp_path / "evidence").document
+    assert document["tls"] == []
+    assert {row["state"] for row in document["tls_never_issued"]} == {"blocked"}
+    (finding,) = document["findings"]
+    assert (finding["kind"], finding["cause_event_ids"]) == ("provisioning_blocked", [])
+    assert "cannot be issued" in finding["title"]
+
+
 RECORD = {
     "eventVersion": "1.11",
     "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/maria", "accountId": "111122223333"},

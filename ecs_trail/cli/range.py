@@ -59,7 +59,7 @@ def practice(
     seed give the same bytes on every machine.
 
     With --accuracy, incidents of the kind (or of all kinds) are investigated and compared with their answers instead:
-    a table of figures in per cent, and every miss with its reason.
+    tables of figures in per cent, by kind of incident and of finding, and every miss with its reason.
     """
     if accuracy:
         passed = _measure(kind, seeds, withhold, workers)

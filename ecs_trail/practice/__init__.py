@@ -14,7 +14,7 @@ from ecs_trail.errors import UsageError
 from ecs_trail.practice.answers import answer
 from ecs_trail.practice.delivery import write_files, write_task_files
 from ecs_trail.practice.dice import Dice
-from ecs_trail.practice.kinds import PLOTS
+from ecs_trail.practice.kinds import FAR, PLOTS
 from ecs_trail.practice.sample import sample_answer, write_sample
 from ecs_trail.practice.stage import Stage
 
@@ -50,7 +50,7 @@ def incident(kind: str, seed: int) -> Incident:
     plot = PLOTS.get(kind)
     if plot is None:
         raise UsageError(f"'{kind}' is no kind of practice incident.", hint=f"choose one of: {', '.join(PLOTS)}.")
-    stage = Stage(kind, seed)
+    stage = Stage(kind, seed, anywhere=kind in FAR)
     plot(stage)
     records, truth = stage.finish()
     known = answer(truth)

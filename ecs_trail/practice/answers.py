@@ -2,38 +2,27 @@
 
 Schema `ecs-trail/answer/1`; the words are those of the contract ("Words with one meaning"). Fields of a row that the
 contract leaves open in this incident are named in the row's `unsure` list; an outage with `maybe` true may be absent
-from an investigation or stand in it with confidence `possible`. Findings of other kinds than `stuck_tasks`,
-`tasks_at_risk`, `provisioning_blocked`, `tls_blocked` and `pass_role_denied` are not part of the answer.
+from an investigation or stand in it with confidence `possible`.
+
+`findings` lists every expected finding of every kind of the contract: what is not listed must not be found. Stuck and
+endangered tasks, blocked provisioning and TLS are told by status, tasks, secrets and causes. `pass_role_denied`,
+`session_impersonation`, `secret_read_by_other`, `logging_gap` and `leaked_volumes` are part of the answer as well; how
+many findings tell of them is left open, so their `event_ids` or `volume_ids` must be covered by findings of the kind,
+and each such finding must stand on one of them (or of `beside_event_ids`, which need not be named). The files of the
+range are whole, so `integrity_failure` is never expected.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
 
+from ecs_trail.practice.answers_beside import conduct, purposes
+from ecs_trail.practice.answers_tls import tls
 from ecs_trail.practice.dice import iso
 from ecs_trail.practice.outages import Outage, outages_of
-from ecs_trail.practice.things import Block, Key, Secret, Task
-from ecs_trail.practice.world import Role, World
-from ecs_trail.vocabulary import ASSUME_ROLE, FindingKind, Phase, Purpose, TaskState, TlsState
+from ecs_trail.practice.things import Block, Task
+from ecs_trail.practice.truth import Json, Truth, finding
+from ecs_trail.vocabulary import ASSUME_ROLE, FindingKind, Phase, Purpose, TaskState
 
 STUCK_AFTER = 600
-
-Json: TypeAlias = dict[str, Any]
-
-
-@dataclass(slots=True)
-class Truth:
-    """Everything the answer is made from. `visible`: ids of the events that are part of the evidence."""
-
-    world: World
-    tasks: list[Task]
-    secrets: list[Secret]
-    visible: set[str]
-    as_of: int
-    pass_role_denials: list[str]
-    harmless: list[str]
-    keys: list[Key] = field(default_factory=list)
-    #: roles of which the evidence knows too little to be sure without denied calls (made before it begins, say)
-    older: list[Role] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -51,7 +40,7 @@ def answer(truth: Truth) -> Json:
     """The whole answer as JSON-able data."""
     outages = _outages(truth)
     verdicts = [_judge(task, truth, outages) for task in truth.tasks]
-    tls_rows, tls_findings = _tls(truth, outages)
+    tls_rows, tls_findings = tls(truth, outages)
     used = [role for account in truth.world.accounts for role in account.roles if role.used]
     return {
         "schema": "ecs-trail/answer/1",
@@ -59,9 +48,14 @@ def answer(truth: Truth) -> Json:
         "roles": sorted(role.arn for role in used),
         "tasks": {verdict.task.arn: _task_row(verdict) for verdict in verdicts},
         "outages": [_outage_row(outage) for outage in outages],
-        "volumes": {row[0]: row[1] for task in truth.tasks if (row := _volume_row(task))},
+        "volumes": {row[0]: row[1] for task in truth.tasks if (row := _volume_row(task, truth))},
         "tls": tls_rows,
-        "findings": _findings(truth, verdicts, outages) + tls_findings,
+        "findings": [
+            *_findings(truth, verdicts, outages),
+            *tls_findings,
+            *purposes(truth, outages),
+            *conduct(truth),
+        ],
         "pass_role_denials": truth.pass_role_denials,
         "harmless_event_ids": truth.harmless,
     }
@@ -115,7 +109,10 @@ def _outage_row(outage: Outage) -> Json:
 
 
 def _judge(task: Task, truth: Truth, outages: list[Outage]) -> _Verdict:
-    stop = min(task.stop_signs, default=None)
+    stop = min((at for at in task.stop_signs if not truth.unseen(at)), default=None)
+    if truth.unseen(task.resolved_at):
+        # It was cleaned up while nobody watched: for all the evidence says, nothing came of the stop.
+        task.resolved_at, task.blocks = None, []
     if task.failed_at is not None:
         return _failed(task, truth, outages)
     blocks = [block for block in task.blocks if task.resolved_at is None or block.at < task.resolved_at]
@@ -172,8 +169,7 @@ def _failed(task: Task, truth: Truth, outages: list[Outage]) -> _Verdict:
     task.unsure.append("stop_started_at")
     if task.failed_by_key and task.key is not None:
         return _Verdict(task, TaskState.FAILED_TO_START, None, list(task.key.broken_by), None)
-    first = task.start_blocks[0]
-    outage = _explaining(first, task, outages, Phase.PROVISION, truth.world.lag)
+    outage = _explaining(task.start_blocks[0], task, outages, Phase.PROVISION, truth.world.lag)
     causes: list[str] = []
     if outage is not None:
         until = task.failed_at or truth.as_of
@@ -238,16 +234,16 @@ def _task_row(verdict: _Verdict) -> Json:
     }
 
 
-def _volume_row(task: Task) -> tuple[str, Json] | None:
+def _volume_row(task: Task, truth: Truth) -> tuple[str, Json] | None:
     volume = task.volume
     if volume is None:
         return None
     # A volume that EBS gave up because of its key vanishes without a call: no deletion is on record.
-    recorded = volume.deleted_at is not None and volume.deleted_by != ""
+    recorded = volume.deleted_at is not None and volume.deleted_by != "" and not truth.unseen(volume.deleted_at)
     facts = {
         "task_arn": task.arn,
         "deleted_at": iso(volume.deleted_at) if recorded and volume.deleted_at is not None else None,
-        "deleted_by": volume.deleted_by or None,
+        "deleted_by": volume.deleted_by if recorded else None,
         "deleted_by_ecs": recorded and volume.deleted_by.endswith("/ECSTaskVolumesForEBS"),
         "kept_by_design": task.keep,
     }
@@ -255,11 +251,6 @@ def _volume_row(task: Task) -> tuple[str, Json] | None:
 
 
 # --- findings ---------------------------------------------------------------------------------------------------
-
-
-def _finding(kind: FindingKind, *, ongoing: bool, tasks: list[str], causes: list[str], **more: object) -> Json:
-    status = "ongoing" if ongoing else "resolved"
-    return {"kind": kind.value, "status": status, "task_arns": sorted(tasks), "cause_event_ids": causes, **more}
 
 
 def _findings(truth: Truth, verdicts: list[_Verdict], outages: list[Outage]) -> list[Json]:
@@ -276,10 +267,18 @@ def _findings(truth: Truth, verdicts: list[_Verdict], outages: list[Outage]) -> 
         failed = [v.task.arn for v in verdicts if v.task.failed_by_key and v.task.key is key]
         if failed:
             kind = FindingKind.PROVISIONING_BLOCKED
-            rows.append(_finding(kind, ongoing=not key.usable, tasks=failed, causes=list(key.broken_by)))
-    if truth.pass_role_denials:
-        row = _finding(FindingKind.PASS_ROLE_DENIED, ongoing=True, tasks=[], causes=[], unsure=["status"])
-        rows.append(row)
+            rows.append(finding(kind, ongoing=not key.usable, tasks=failed, causes=list(key.broken_by)))
+    return rows + _causeless(verdicts)
+
+
+def _causeless(verdicts: list[_Verdict]) -> list[Json]:
+    """Tasks that failed to start for no change: a role too young, say. When that is over, the contract leaves open."""
+    failed = [v for v in verdicts if v.state is TaskState.FAILED_TO_START and v.outage is None and v.task.key is None]
+    rows: list[Json] = []
+    for role_arn in sorted({v.task.role.arn for v in failed}):
+        arns = [v.task.arn for v in failed if v.task.role.arn == role_arn]
+        more = {"role_arn": role_arn, "unsure": ["status"]}
+        rows.append(finding(FindingKind.PROVISIONING_BLOCKED, ongoing=False, tasks=arns, causes=[], **more))
     return rows
 
 
@@ -291,75 +290,16 @@ def _outage_findings(outage: Outage, verdicts: list[_Verdict], hurt: list[_Verdi
     risky = [v.task.arn for v in verdicts if v.at_risk and _endangers(outage, v.task)]
     if risky:
         rows.append(
-            _finding(FindingKind.TASKS_AT_RISK, ongoing=True, tasks=risky, causes=outage.causes, maybe=outage.maybe)
+            finding(FindingKind.TASKS_AT_RISK, ongoing=True, tasks=risky, causes=outage.causes, maybe=outage.maybe)
         )
     failed = [v.task.arn for v in verdicts if v.state is TaskState.FAILED_TO_START and v.outage is outage]
     if failed:
         kind = FindingKind.PROVISIONING_BLOCKED
-        rows.append(_finding(kind, ongoing=outage.end is None, tasks=failed, causes=outage.causes))
+        rows.append(finding(kind, ongoing=outage.end is None, tasks=failed, causes=outage.causes))
     return rows
 
 
 def _stuck(group: list[_Verdict], causes: list[str]) -> Json:
     ongoing = any(verdict.state is TaskState.STUCK for verdict in group)
     arns = [verdict.task.arn for verdict in group]
-    return _finding(FindingKind.STUCK_TASKS, ongoing=ongoing, tasks=arns, causes=causes)
-
-
-# --- TLS --------------------------------------------------------------------------------------------------------
-
-
-def _tls(truth: Truth, outages: list[Outage]) -> tuple[Json, list[Json]]:
-    rows: Json = {}
-    #: first cause -> (all causes, secrets, ongoing)
-    blocked: dict[str, tuple[list[str], list[str], bool]] = {}
-    for secret in truth.secrets:
-        state, causes = _tls_state(secret, truth.as_of), _tls_causes(secret, outages, truth.world.lag)
-        rows[secret.arn] = {
-            "state": state.value,
-            "role_arn": secret.role.arn,
-            "service_arn": secret.service_arn,
-            "certificate_authority_arn": secret.authority_arn,
-            "issued_at": iso(secret.issued_at),
-            "last_rotation_at": None if secret.last_rotation_at is None else iso(secret.last_rotation_at),
-            "deleted_at": None if secret.deleted_at is None else iso(secret.deleted_at),
-            "cause_event_ids": causes,
-        }
-        if causes and state in {TlsState.BLOCKED, TlsState.RECOVERED}:
-            _, arns, ongoing = blocked.get(causes[0], ([], [], False))
-            blocked[causes[0]] = (causes, [*arns, secret.arn], ongoing or state is TlsState.BLOCKED)
-    findings = [
-        _finding(FindingKind.TLS_BLOCKED, ongoing=ongoing, tasks=[], causes=causes, secret_arns=sorted(arns))
-        for causes, arns, ongoing in blocked.values()
-    ]
-    return rows, findings
-
-
-def _tls_causes(secret: Secret, outages: list[Outage], lag: int) -> list[str]:
-    if secret.blocks and secret.blocks[0].tag_event:
-        return [secret.blocks[0].tag_event]
-    outage = _tls_outage(secret, outages, lag)
-    return [] if outage is None else outage.causes
-
-
-def _tls_state(secret: Secret, as_of: int) -> TlsState:
-    if secret.deleted_at is not None:
-        return TlsState.DELETED
-    if secret.blocks:
-        return TlsState.BLOCKED if secret.freed_at is None else TlsState.RECOVERED
-    latest = secret.last_rotation_at or secret.issued_at
-    return TlsState.ROTATION_OVERDUE if as_of - latest > 7 * 86400 else TlsState.HEALTHY
-
-
-def _tls_outage(secret: Secret, outages: list[Outage], lag: int) -> Outage | None:
-    if not secret.blocks:
-        return None
-    at = secret.blocks[0].at
-    fitting = [
-        outage
-        for outage in outages
-        if outage.role is secret.role and outage.purpose is Purpose.TLS and outage.holds(secret.scope, at, lag)
-    ]
-    rotating = [outage for outage in fitting if outage.phase is Phase.ROTATE]
-    chosen = rotating or fitting
-    return chosen[0] if chosen else None
+    return finding(FindingKind.STUCK_TASKS, ongoing=ongoing, tasks=arns, causes=causes)

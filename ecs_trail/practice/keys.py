@@ -3,17 +3,23 @@ CloudTrail"; what ECS needs of a key: *ECS Developer Guide*, "Encrypt data store
 """
 
 import json
+from typing import Final
 
 from ecs_trail.practice.records import Call, Caller, Json
 from ecs_trail.practice.things import Key
 from ecs_trail.practice.world import Account, Role
 
+FOR_VOLUMES: Final = ("kms:DescribeKey", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:Decrypt")
+#: *ECS Developer Guide*, "Encrypt Service Connect traffic" (read on 2026-11-24)
+FOR_TLS: Final = ("kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyPair")
+
 
 class Keys:
     """KMS of one account and Region."""
 
-    def __init__(self, account: Account, region: str) -> None:
-        """Bind to the account and Region."""
+    def __init__(self, account: Account, region: str, *, use: tuple[str, ...] = FOR_VOLUMES) -> None:
+        """Bind to the account and Region; `use`: what its key policies let the role do."""
+        self.use = use
         self.account = account
         self.world = account.world
         self.region = region
@@ -39,6 +45,7 @@ class Keys:
 
     def forget(self, caller: Caller, key: Key) -> str:
         """`PutKeyPolicy` with a policy that no longer names the role."""
+        key.closed = True
         return self._harm(key, self._put(caller, key, self._policy(None)))
 
     def enable(self, caller: Caller, key: Key) -> str:
@@ -50,7 +57,7 @@ class Keys:
 
     def remember(self, caller: Caller, key: Key, role: Role) -> str:
         """`PutKeyPolicy` that names the role again."""
-        key.usable = True
+        key.usable, key.closed = True, False
         return self._put(caller, key, self._policy(role))
 
     def _put(self, caller: Caller, key: Key, policy: Json) -> str:
@@ -72,8 +79,7 @@ class Keys:
             {"Sid": "Admin", "Effect": "Allow", "Principal": {"AWS": admin}, "Action": manage, "Resource": "*"}
         ]
         if role is not None:
-            use = ["kms:DescribeKey", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:Decrypt"]
-            user = {"AWS": role.arn}
+            use, user = list(self.use), {"AWS": role.arn}
             statements.append({"Sid": "Ecs", "Effect": "Allow", "Principal": user, "Action": use, "Resource": "*"})
         return {"Version": "2012-10-17", "Statement": statements}
 

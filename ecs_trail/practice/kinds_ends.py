@@ -9,6 +9,8 @@ from ecs_trail.practice.records import Call, Caller
 from ecs_trail.practice.stage import HOUR, MINUTE, Crew, Stage
 from ecs_trail.practice.things import Secret, Task
 from ecs_trail.practice.tls import ROTATION
+from ecs_trail.practice.truth import Deed
+from ecs_trail.vocabulary import FindingKind
 
 
 def _hiccups(stage: Stage, crews: list[Crew], troubles: tuple[tuple[str, str, str], ...]) -> None:
@@ -123,10 +125,10 @@ def tls_authority_untagged(stage: Stage) -> None:
     dice, tls = stage.dice, stage.tls
     _tls(stage)
     at = stage.dawn + dice.randint(20, 110) * HOUR
-    stage.change(at, lambda who: tls.untag(who, tls.secrets[0]), by=stage.people.person())
+    stage.change(at, lambda who: stage.hands.untag(who, tls.secrets[0]), by=stage.people.person())
     if dice.chance(0.5):
         back = stage.dawn + ROTATION + dice.randint(2, 5) * HOUR
-        stage.change(back, lambda who: tls.tag(who, tls.secrets[0]), by=stage.people.person())
+        stage.change(back, lambda who: stage.hands.tag(who, tls.secrets[0]), by=stage.people.person())
         stage.reach(back + 6 * HOUR)
 
 
@@ -223,8 +225,8 @@ def _impersonate(stage: Stage, tasks: list[Task]) -> None:
                 "ec2", "DeleteVolume", role.account.id, place.region, {"volumeId": task.volume.id}, error=(DENIED, text)
             ),
         )
-        for call in calls:
-            stage.world.ledger.write(stage.world.now, person, call)
+        ids = tuple(stage.world.ledger.write(stage.world.now, person, call) for call in calls)
+        stage.deeds.append(Deed(FindingKind.SESSION_IMPERSONATION, ids, role=role))
 
 
 def two_roles_broken(stage: Stage) -> None:

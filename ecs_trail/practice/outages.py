@@ -7,7 +7,7 @@ from ecs_trail.practice.papers import Scope
 from ecs_trail.practice.world import Moment, Role
 from ecs_trail.vocabulary import REQUIRED_ACTIONS, Phase, Purpose
 
-_SERVED: Final = tuple(key for key in REQUIRED_ACTIONS if key[0] in {Purpose.VOLUMES, Purpose.TLS})
+_SERVED: Final = tuple(REQUIRED_ACTIONS)
 
 Lost: TypeAlias = dict[Scope, frozenset[str]]
 

@@ -12,11 +12,18 @@ from ecs_trail.vocabulary import ASSUME_ROLE, REQUIRED_ACTIONS, TAG_CREATED, TAG
 TEARDOWN: Final = frozenset({"ec2:DetachVolume", "ec2:DeleteVolume", "ec2:DescribeVolumes"})
 CREATION: Final = frozenset({"ec2:CreateVolume", "ec2:CreateTags", "ec2:AttachVolume"})
 VOLUMES: Final = TEARDOWN | CREATION
-TLS: Final = frozenset(
-    action for (purpose, _), actions in REQUIRED_ACTIONS.items() if purpose is Purpose.TLS for action in actions
-) - {ASSUME_ROLE}
+
+
+def needed_for(purpose: Purpose) -> frozenset[str]:
+    """Every action ECS needs for a purpose in any phase, apart from `sts:AssumeRole`."""
+    wanted = (actions for (one, _), actions in REQUIRED_ACTIONS.items() if one is purpose)
+    return frozenset(action for actions in wanted for action in actions) - {ASSUME_ROLE}
+
+
+TLS: Final = needed_for(Purpose.TLS)
 #: Every action the simulation keeps truth about, apart from `sts:AssumeRole`.
-UNIVERSE: Final = VOLUMES | TLS
+UNIVERSE: Final = VOLUMES.union(*map(needed_for, Purpose))
+EVERY_EC2: Final = frozenset(action for action in UNIVERSE if action.startswith("ec2:"))
 
 _HELPERS: Final = ("ec2:DescribeInstances", "ec2:DescribeAvailabilityZones")
 
@@ -79,7 +86,7 @@ def full_volumes(dice: Dice, partition: str = "aws") -> Paper:
         return Paper(document({"Effect": "Allow", "Action": actions, "Resource": "*"}), (Rule(True, VOLUMES),))
     if writing == 2:
         return Paper(
-            document({"Sid": "Ec2", "Effect": "Allow", "Action": "ec2:*", "Resource": "*"}), (Rule(True, VOLUMES),)
+            document({"Sid": "Ec2", "Effect": "Allow", "Action": "ec2:*", "Resource": "*"}), (Rule(True, EVERY_EC2),)
         )
     tagged = {"StringEquals": {f"aws:ResourceTag/{TAG_MANAGED}": "true"}}
     volume = f"arn:{partition}:ec2:*:*:volume/*"
@@ -169,6 +176,26 @@ def managed_volumes() -> Paper:
 def managed_tls() -> Paper:
     """`AmazonECSInfrastructureRolePolicyForServiceConnectTransportLayerSecurity`, truth only."""
     return Paper({}, (Rule(True, TLS),))
+
+
+def managed_for(purpose: Purpose) -> Paper:
+    """The AWS managed policy for a purpose, truth only."""
+    return managed_volumes() if purpose is Purpose.VOLUMES else Paper({}, (Rule(True, needed_for(purpose)),))
+
+
+def full_tls(dice: Dice) -> Paper:
+    """Everything ECS needs for Service Connect TLS, listed or by wildcards."""
+    if dice.chance(0.5):
+        return allow(dice, TLS, extra=("acm-pca:ListTags",))
+    actions = dice.choice(
+        (["acm-pca:*", "secretsmanager:*"], ["acm-pca:*Certificate*", "SecretsManager:*secret*", "secretsmanager:Tag*"])
+    )
+    return Paper(document({"Effect": "Allow", "Action": actions, "Resource": "*"}), (Rule(True, TLS),))
+
+
+def tls_without(dice: Dice, lost: frozenset[str]) -> Paper:
+    """Everything for TLS except `lost`."""
+    return allow(dice, TLS - lost, extra=("acm-pca:ListTags",))
 
 
 def teardown_only(dice: Dice) -> Paper:

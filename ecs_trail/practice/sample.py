@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ecs_trail.practice.agent import Agent
-from ecs_trail.practice.answers import Truth, answer
+from ecs_trail.practice.answers import answer
 from ecs_trail.practice.delivery import closing_stamp, write_files, write_task_files
 from ecs_trail.practice.dice import Dice, epoch
 from ecs_trail.practice.fleet import Fleet
@@ -22,6 +22,7 @@ from ecs_trail.practice.records import Json
 from ecs_trail.practice.sample_readme import README
 from ecs_trail.practice.saved import describe_tasks
 from ecs_trail.practice.tls import TlsWork
+from ecs_trail.practice.truth import Truth
 from ecs_trail.practice.volumes import VolumeWork
 from ecs_trail.practice.world import Account, Role, World
 

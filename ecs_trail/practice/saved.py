@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from ecs_trail.practice.dice import Dice, iso
 from ecs_trail.practice.records import Json
-from ecs_trail.practice.things import Task, Volume
+from ecs_trail.practice.things import Task
 
 _UNABLE = (
     "ECS was unable to assume the configured ECS Infrastructure Role '{}'. Please verify that the role being passed "
@@ -19,8 +19,8 @@ _UNABLE = (
 def describe_tasks(tasks: list[Task], now: int, dice: Dice) -> tuple[Json, int]:
     """`aws ecs describe-tasks` of these tasks at a moment; also the latest time inside, seconds UTC."""
     rows = [_row(task, now, dice) for task in tasks]
-    known = ((task.launched_at, task.stopping_at or 0, task.resolved_at or 0) for task in tasks)
-    latest = max(stamp for times in known for stamp in times)
+    known = ((t.launched_at, t.stopping_at, t.resolved_at, t.failed_at, t.given_up_at) for t in tasks)
+    latest = max(stamp for times in known for stamp in times if stamp is not None)
     return {"tasks": rows, "failures": []}, latest
 
 
@@ -48,7 +48,9 @@ def _row(task: Task, now: int, dice: Dice) -> Json:
     stopping = task.stopping_at is not None and task.stopping_at <= now
     if stopping and task.stopping_at is not None:
         task.stop_signs.append(task.stopping_at)
-    status = "RUNNING" if not stopping else "STOPPED" if task.resolved_at is not None else "DEPROVISIONING"
+    ended = task.given_up_at or task.failed_at or task.resolved_at
+    stopping = stopping or task.failed_at is not None
+    status = "RUNNING" if not stopping else "STOPPED" if ended is not None else "DEPROVISIONING"
     row: Json = {
         "taskArn": task.arn,
         "clusterArn": task.arn.replace(":task/", ":cluster/").rsplit("/", 1)[0],
@@ -59,7 +61,7 @@ def _row(task: Task, now: int, dice: Dice) -> Json:
         "group": f"service:{task.service.name}" if task.service is not None else "family:batch",
         "connectivity": "CONNECTED",
         "createdAt": _precise(task.launched_at, dice),
-        "attachments": [] if volume is None else [_attachment(task, volume, dice, stopping=stopping)],
+        "attachments": _attachments(task, dice, stopping=stopping),
         "containers": [{"name": "app", "lastStatus": "STOPPED" if stopping else "RUNNING"}],
         "version": 7 if stopping else 4,
     }
@@ -67,23 +69,29 @@ def _row(task: Task, now: int, dice: Dice) -> Json:
         row["stoppingAt"] = iso(task.stopping_at)
         row["stopCode"] = "UserInitiated" if len(task.stop_signs) > 1 else "EssentialContainerExited"
         row["stoppedReason"] = "Essential container in task exited"
-        if task.resolved_at is not None:
-            row["stoppedAt"] = iso(task.resolved_at)
+    elif task.failed_at is not None:
+        row["stopCode"] = "TaskFailedToStart"
+        row["stoppedReason"] = _UNABLE.format(task.role.arn)
+    if stopping and ended is not None:
+        row["stoppedAt"] = iso(ended)
     return row
 
 
-def _attachment(task: Task, volume: Volume, dice: Dice, *, stopping: bool) -> Json:
-    details = {
-        "roleArn": task.role.arn,
-        "volumeId": volume.id,
-        "volumeName": "data",
-        "deleteOnTermination": "false" if task.keep else "true",
-    }
-    if stopping and any(not block.recorded for block in task.blocks):
+def _attachments(task: Task, dice: Dice, *, stopping: bool) -> list[Json]:
+    volume = task.volume
+    if volume is None and task.failed_at is None:
+        return []
+    details = {"roleArn": task.role.arn}
+    if volume is not None:
+        details["volumeId"] = volume.id
+    details |= {"volumeName": "data", "deleteOnTermination": "false" if task.keep else "true"}
+    if stopping and any(not block.recorded for block in task.blocks + task.start_blocks):
         details["statusReason"] = _UNABLE.format(task.role.arn)
-    status = "DELETED" if volume.gone else "DETACHED" if volume.detached_at is not None else "ATTACHED"
+    status = "FAILED"
+    if volume is not None and task.failed_at is None:
+        status = "DELETED" if volume.gone else "DETACHED" if volume.detached_at is not None else "ATTACHED"
     pairs = [{"name": name, "value": value} for name, value in details.items()]
-    return {"id": dice.uuid(), "type": "AmazonElasticBlockStorage", "status": status, "details": pairs}
+    return [{"id": dice.uuid(), "type": "AmazonElasticBlockStorage", "status": status, "details": pairs}]
 
 
 def _precise(at: int, dice: Dice) -> str:

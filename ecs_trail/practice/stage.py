@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from ecs_trail.practice.agent import Agent
-from ecs_trail.practice.answers import Truth
 from ecs_trail.practice.delivery import closing_stamp
 from ecs_trail.practice.dice import Dice, epoch, iso
 from ecs_trail.practice.fleet import Fleet
@@ -17,10 +16,13 @@ from ecs_trail.practice.iam import Iam, aws_managed
 from ecs_trail.practice.noise import Noise
 from ecs_trail.practice.papers import Paper, Scope, full_volumes, managed_volumes, trust
 from ecs_trail.practice.people import People
+from ecs_trail.practice.purposes import PurposeWork
 from ecs_trail.practice.records import Caller, Json
 from ecs_trail.practice.saved import describe_tasks, state_change
 from ecs_trail.practice.things import Key, Service, Task
 from ecs_trail.practice.tls import TlsWork
+from ecs_trail.practice.tls_hands import TlsHands
+from ecs_trail.practice.truth import Deed, Gap, Truth
 from ecs_trail.practice.volumes import VolumeWork
 from ecs_trail.practice.world import Account, Policy, Role, World
 
@@ -49,11 +51,11 @@ class Crew:
 class Stage:
     """One incident in the making. Times are seconds UTC: `dawn` (roles are made), `strike`, `repair`, `end`."""
 
-    def __init__(self, kind: str, seed: int) -> None:
-        """Throw the whole scenery from kind and seed."""
+    def __init__(self, kind: str, seed: int, *, anywhere: bool = False) -> None:
+        """Throw the whole scenery from kind and seed; `anywhere`: now and then in the China partition."""
         self.kind, self.seed = kind, seed
         self.dice = dice = Dice(f"{kind}/{seed}")
-        china = kind == "china_partition"
+        china = kind == "china_partition" or (anywhere and dice.chance(0.2))
         day = epoch("2026-01-05T00:00:00+00:00") + dice.randrange(300) * 24 * HOUR
         self.dawn = day + dice.randrange(24 * HOUR)
         self.strike = self.dawn + dice.randint(2 * HOUR, 5 * HOUR)
@@ -72,6 +74,8 @@ class Stage:
         self.work = VolumeWork(self.agent)
         self.fleet = Fleet(self.work)
         self.tls = TlsWork(self.agent)
+        self.hands = TlsHands(self.tls)
+        self.purposes = PurposeWork(self.agent)
         self.names = dice.sample(_ROLES, 3)
         self.service_names = dice.sample(_SERVICES, len(_SERVICES))
         self.role: Role = self.iam.new_role(self.names[0], dice.choice(_PATHS))
@@ -87,6 +91,9 @@ class Stage:
         self.saves: list[tuple[int, Callable[[], None]]] = []
         self.keys: list[Key] = []
         self.hidden: list[Account] = []
+        self.deeds: list[Deed] = []
+        #: stretches of which the home account's trail tells nothing, or not everything
+        self.blind: list[Gap] = []
         self.fresh = False
         self.tls_role = self.role
         self.tls_policies: list[Policy] = []
@@ -189,7 +196,7 @@ class Stage:
                 lambda: crew.tasks.extend(self.fleet.run_task(caller, owner, scope, count=count, keep=keep, key=key)),
             )
         else:
-            name, tagged = self._service_name(), visible or dice.chance(0.8)
+            name, tagged = self.service_name(), visible or dice.chance(0.8)
 
             def create() -> None:
                 crew.service = self.fleet.create_service(caller, owner, scope, name=name, count=count, tagged=tagged)
@@ -225,7 +232,8 @@ class Stage:
         means: tuple[How, ...] = ("delete", "zero", "stop_task") if visible else ("delete", "zero", "scale_in", "exit")
         return self.dice.choice(means)
 
-    def _service_name(self) -> str:
+    def service_name(self) -> str:
+        """A name for a service that no other has."""
         return self.service_names.pop() if self.service_names else f"svc-{self.dice.hex(4)}"
 
     def _visitor(self, account: Account) -> Caller:
@@ -351,7 +359,7 @@ class Stage:
             record
             for record in self.world.ledger.records
             # ISO texts of one form sort as their times do.
-            if record["eventTime"] >= start and record["recipientAccountId"] not in hidden
+            if record["eventTime"] >= start and record["recipientAccountId"] not in hidden and not self._unseen(record)
         ]
         roles = [role for account in self.world.accounts for role in account.roles]
         older = [role for role in roles if role.moments and role.moments[0].at < self.evidence_from]
@@ -360,14 +368,24 @@ class Stage:
         self.harmless = [event_id for event_id in self.harmless if event_id in visible]
         truth = Truth(
             self.world, self.fleet.tasks, self.tls.secrets, visible, as_of, self.pass_role_denials, self.harmless,
-            self.keys, roles if self.cautious else older,
+            self.keys, roles if self.cautious else older, self.tls.wanted, self.purposes.works, self.deeds, self.blind,
         )  # fmt: skip
         return records, truth
+
+    def _unseen(self, record: Json) -> bool:
+        """True for what happened while the trail did not record it; what opened or closed the gap is seen."""
+        return record["recipientAccountId"] == self.home.id and any(
+            iso(gap.start) < record["eventTime"] < iso(gap.end) and gap.hides(record) for gap in self.blind
+        )
 
     def _make_noise(self) -> None:
         makers = [Noise(self.world, self.home.id, self.region, self.dawn - 60)]
         makers.append(Noise(self.world, self.home.id, self.other_region, self.dawn - 60))
         for _ in range(self.dice.randint(25, 60)):
             self.dice.choice(makers).one(self.dice.randint(self.dawn, self.end))
+        last = makers[0]
+        if any(gap.end > self.end for gap in self.blind):
+            # Only another account still records.
+            last = Noise(self.world, self.world.account().id, self.region, self.dawn - 60)
         # The newest record of all fixes the time the evidence ends.
-        makers[0].describe(self.end)
+        last.describe(self.end)

@@ -15,7 +15,24 @@ class Key:
     arn: str
     usable: bool = True
     doomed: bool = False
+    #: True while the key itself is fine and only its policy shuts the role out
+    closed: bool = False
     broken_by: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Authority:
+    """A private certificate authority and the changes that keep ECS from using it, oldest first."""
+
+    arn: str
+    tagged: bool = True
+    status: str = "ACTIVE"
+    broken_by: list[str] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        """True while ECS can have certificates from it."""
+        return self.tagged and self.status == "ACTIVE"
 
 
 @dataclass(slots=True, eq=False)
@@ -62,13 +79,15 @@ class Volume:
 class Block:
     """One refused attempt of ECS. `recorded`: a denied call is in the trail; otherwise there was only silence.
 
-    `tag_event`: the tag change of the one volume or certificate authority that made it, if no role is to blame.
+    `tag_event`: the tag change of the one volume that made it, if no role is to blame; `outside`: changes of an
+    authority, key or secret that made it.
     """
 
     at: int
     action: str
     recorded: bool
     tag_event: str = ""
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -94,6 +113,8 @@ class Task:
     stopping_at: int | None = None
     failed_at: int | None = None
     failed_by_key: bool = False
+    #: when ECS gave up a cleanup that was refused: the task is gone, its volume is not
+    given_up_at: int | None = None
     #: visible signs of a stop, seconds UTC
     stop_signs: list[int] = field(default_factory=list)
     start_blocks: list[Block] = field(default_factory=list)
@@ -144,3 +165,11 @@ class Secret:
     blocks: list[Block] = field(default_factory=list)
     freed_at: int | None = None
     ending: bool = False
+    #: the customer's key; None: the account's default one
+    key: Key | None = None
+    issued: bool = False
+    #: how a person removed it ("marked" for deletion, or "gone"), and the changes a person made to it
+    removed: str = ""
+    replicated: bool = False
+    harmed_by: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)

@@ -11,12 +11,13 @@ from ecs_trail.practice.agent import Agent, Session
 from ecs_trail.practice.dice import clock_text
 from ecs_trail.practice.papers import Scope
 from ecs_trail.practice.records import Call, Caller, Json
-from ecs_trail.practice.things import Block, Secret
+from ecs_trail.practice.things import Authority, Block, Key, Secret
 from ecs_trail.practice.world import Process, Role
 from ecs_trail.vocabulary import ASSUME_ROLE, SECRET_PREFIX, TAG_CREATED, TAG_MANAGED
 
 SESSION: Final = "ECSServiceConnectForTLS"
 ROTATION: Final = 5 * 86400
+_ON_SECRET: Final = frozenset({"DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"})
 _TEMPLATE: Final = "acm-pca:::template/EndEntityCertificate/V1"
 
 Attempt: TypeAlias = Generator[int, None, bool]
@@ -32,8 +33,9 @@ class TlsWork:
         self.world = agent.world
         self.dice = agent.world.dice
         self.secrets: list[Secret] = []
-        #: certificate authorities without the tag that ECS needs -> the event that removed it
-        self.untagged: dict[str, str] = {}
+        #: every secret that was ever asked for, issued or not
+        self.wanted: list[Secret] = []
+        self.authorities: dict[str, Authority] = {}
 
     def authority(self, caller: Caller, account: str, scope: Scope) -> str:
         """A private CA, tagged so that ECS may use it; returns its ARN."""
@@ -41,31 +43,23 @@ class TlsWork:
         request = {"certificateAuthorityArn": arn, "tags": [{"key": TAG_MANAGED, "value": "true"}]}
         call = Call("acm-pca", "TagCertificateAuthority", account, scope.region, request)
         self.world.ledger.write(self.world.now, caller, call)
+        self.authorities[arn] = Authority(arn)
         return arn
 
-    def untag(self, caller: Caller, secret: Secret) -> str:
-        """`UntagCertificateAuthority`: ECS may no longer use the authority of this secret."""
-        request = {"certificateAuthorityArn": secret.authority_arn, "tags": [{"key": TAG_MANAGED, "value": "true"}]}
-        call = Call("acm-pca", "UntagCertificateAuthority", secret.role.account.id, secret.scope.region, request)
-        self.untagged[secret.authority_arn] = self.world.ledger.write(self.world.now, caller, call)
-        return self.untagged[secret.authority_arn]
-
-    def tag(self, caller: Caller, secret: Secret) -> str:
-        """`TagCertificateAuthority`: the tag is back."""
-        self.untagged.pop(secret.authority_arn, None)
-        request = {"certificateAuthorityArn": secret.authority_arn, "tags": [{"key": TAG_MANAGED, "value": "true"}]}
-        call = Call("acm-pca", "TagCertificateAuthority", secret.role.account.id, secret.scope.region, request)
-        return self.world.ledger.write(self.world.now, caller, call)
-
-    def create_service(self, caller: Caller, role: Role, scope: Scope, name: str, authority: str) -> Secret:
+    def create_service(
+        self, caller: Caller, role: Role, scope: Scope, name: str, authority: str, *, key: Key | None = None
+    ) -> Secret:
         """`CreateService` with Service Connect TLS; ECS then issues the first certificate."""
         place = f"{scope.region}:{role.account.id}"
         service_arn = f"arn:{self.world.partition}:ecs:{place}:service/{scope.cluster}/{name}"
         secret_name = f"{SECRET_PREFIX}{self.dice.hex(20)}"
         arn = f"arn:{self.world.partition}:secretsmanager:{place}:secret:{secret_name}-{self.dice.letters(6)}"
-        secret = Secret(arn, secret_name, service_arn, authority, role, scope, self.world.now)
+        secret = Secret(arn, secret_name, service_arn, authority, role, scope, self.world.now, key=key)
+        self.wanted.append(secret)
         role.used = True
-        tls = {"issuerCertificateAuthority": {"awsPcaAuthorityArn": authority}, "roleArn": role.arn}
+        tls: Json = {"issuerCertificateAuthority": {"awsPcaAuthorityArn": authority}, "roleArn": role.arn}
+        if key is not None:
+            tls["kmsKey"] = key.arn
         request: Json = {
             "cluster": scope.cluster,
             "serviceName": name,
@@ -127,6 +121,8 @@ class TlsWork:
         ]
         create: Json = {"name": secret.name, "clientRequestToken": self.dice.uuid(), "tags": tags}
         create["forceOverwriteReplicaSecret"] = False
+        if secret.key is not None:
+            create["kmsKeyId"] = secret.key.arn
         made = {"arn": secret.arn, "name": secret.name, "versionId": create["clientRequestToken"]}
         if not self._call(secret, session, "acm-pca:DescribeCertificateAuthority", authority, reading=True):
             return False
@@ -136,12 +132,14 @@ class TlsWork:
         if not self._call(secret, session, "secretsmanager:CreateSecret", create, made):
             return False
         self._key_use(secret, session, create["clientRequestToken"])
-        secret.issued_at = self.world.now
+        secret.issued_at, secret.issued = self.world.now, True
         return True
 
     def _certificate(self, secret: Secret, session: Session) -> Attempt:
         authority = {"certificateAuthorityArn": secret.authority_arn}
         certificate = f"{secret.authority_arn}/certificate/{self.dice.hex(32)}"
+        if secret.key is not None and not self._key_pair(secret, session, secret.key):
+            return False
         order: Json = {
             **authority,
             # AWS Private CA logs the request as the dump of a byte buffer.
@@ -202,22 +200,70 @@ class TlsWork:
         reading: bool = False,
     ) -> bool:  # fmt: skip
         source, name = action.split(":")
-        reason, outside = self.world.refusal(secret.role, action, secret.scope), ""
-        if not reason and source == "acm-pca" and secret.authority_arn in self.untagged:
-            reason, outside = (
-                f"because no identity-based policy allows the {action} action",
-                self.untagged[secret.authority_arn],
-            )
+        outside: tuple[str, ...] = ()
+        reason = self.world.refusal(secret.role, action, secret.scope)
+        authority = self.authorities[secret.authority_arn]
+        if not reason and source == "acm-pca" and not authority.tagged:
+            reason = f"because no identity-based policy allows the {action} action"
+            outside = tuple(authority.broken_by)
         error: tuple[str, str] | None = None
         if reason:
             target = secret.authority_arn if source == "acm-pca" else secret.arn
             text = f"User: {session.caller.arn} is not authorized to perform: {action} on resource: {target} {reason}"
             error = ("AccessDeniedException" if source == "acm-pca" else "AccessDenied", text)
-            secret.blocks.append(Block(self.world.now, action, recorded=True, tag_event=outside))
+        else:
+            error, outside = self._trouble(secret, session, name, authority)
+        if error is not None:
+            secret.blocks.append(Block(self.world.now, action, recorded=True, outside=outside))
         place = (secret.role.account.id, secret.scope.region)
         self.world.ledger.write(
             self.world.now, session.caller, Call(source, name, *place, request, response, error, reading)
         )
+        return error is None
+
+    def _trouble(
+        self, secret: Secret, session: Session, name: str, authority: Authority
+    ) -> tuple[tuple[str, str] | None, tuple[str, ...]]:
+        """What fails although the role may do it: error (None: nothing) and the changes that made it so."""
+        key = secret.key
+        if name == "IssueCertificate" and authority.status != "ACTIVE":
+            text = f"The certificate authority is in state {authority.status}."
+            return ("InvalidStateException", text), tuple(authority.broken_by)
+        if secret.removed == "gone" and name in _ON_SECRET:
+            text = "Secrets Manager can't find the specified secret."
+            return ("ResourceNotFoundException", text), tuple(secret.harmed_by)
+        if secret.removed and name in _ON_SECRET and name != "DescribeSecret":
+            text = "You can't perform this operation on the secret because it was marked for deletion."
+            return ("InvalidRequestException", text), tuple(secret.harmed_by)
+        if secret.replicated and name == "DeleteSecret":
+            text = "You can't delete secret that still has replica regions."
+            return ("InvalidRequestException", text), tuple(secret.harmed_by)
+        if key is not None and not key.usable and name in {"CreateSecret", "PutSecretValue"}:
+            self._key_use(secret, session, self.dice.uuid())
+            closed = ("AccessDeniedException", "Access to KMS is not allowed")
+            text = "Secrets Manager can't encrypt the protected secret text using the provided KMS key."
+            return (closed if key.closed else ("EncryptionFailure", text)), tuple(key.broken_by)
+        return None, ()
+
+    def _key_error(self, session: Session, action: str, key: Key) -> tuple[str, str] | None:
+        if key.usable:
+            return None
+        if not key.closed:
+            return "DisabledException", f"{key.arn} is disabled."
+        who = f"User: {session.caller.arn} is not authorized to perform: {action} on resource: {key.arn}"
+        return "AccessDenied", f"{who} because no resource-based policy allows the {action} action"
+
+    def _key_pair(self, secret: Secret, session: Session, key: Key) -> bool:
+        """ECS makes the key pair of a certificate with the customer's key."""
+        account, region = secret.role.account.id, secret.scope.region
+        request: Json = {"keyId": key.arn, "keyPairSpec": "RSA_2048", "encryptionContext": {"SecretARN": secret.arn}}
+        resources = ({"accountId": account, "type": "AWS::KMS::Key", "ARN": key.arn},)
+        action = "kms:GenerateDataKeyPair"
+        error = self._key_error(session, action, key)
+        if error is not None:
+            secret.blocks.append(Block(self.world.now, action, recorded=True, outside=tuple(key.broken_by)))
+        call = Call("kms", "GenerateDataKeyPair", account, region, request, None, error, True, resources)
+        self.world.ledger.write(self.world.now, session.caller, call)
         return error is None
 
     def _rotation_event(self, secret: Secret, name: str) -> None:
@@ -232,14 +278,18 @@ class TlsWork:
         self.world.ledger.write(self.world.now, caller, Call("secretsmanager", name, account, region, extra=extra))
 
     def _key_use(self, secret: Secret, session: Session, version: str) -> None:
-        """Secrets Manager encrypts with its default key on behalf of the session."""
+        """Secrets Manager encrypts with its default key, or the customer's, on behalf of the session."""
         host = "secretsmanager.amazonaws.com"
         account, region = secret.role.account.id, secret.scope.region
         caller = Caller({**session.caller.identity, "invokedBy": host}, host, host, tls=False)
         context = {"SecretARN": secret.arn, "SecretVersionId": version}
-        request = {"keyId": "alias/aws/secretsmanager", "keySpec": "AES_256", "encryptionContext": context}
+        request: Json = {"keyId": "alias/aws/secretsmanager", "keySpec": "AES_256", "encryptionContext": context}
         # The key is the account's default one, so it has the same id every time.
         arn = f"arn:{self.world.partition}:kms:{region}:{account}:key/{account[:8]}-0000-4000-8000-{account}"
+        error = None
+        if secret.key is not None:
+            arn = request["keyId"] = secret.key.arn
+            error = self._key_error(session, "kms:GenerateDataKey", secret.key)
         resources = ({"accountId": account, "type": "AWS::KMS::Key", "ARN": arn},)
-        call = Call("kms", "GenerateDataKey", account, region, request, read_only=True, resources=resources)
+        call = Call("kms", "GenerateDataKey", account, region, request, None, error, True, resources)
         self.world.ledger.write(self.world.now, caller, call)

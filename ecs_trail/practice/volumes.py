@@ -144,7 +144,7 @@ class VolumeWork:
 
     def _teardown(self, task: Task) -> Process:
         pause = self.dice.randint(15, 45)
-        while True:
+        while task.given_up_at is None:
             session = self.agent.session(task.role, SESSION, task.scope)
             if session is None:
                 task.blocks.append(Block(self.world.now, ASSUME_ROLE, recorded=self.agent.record_refused_assume))

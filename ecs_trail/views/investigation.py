@@ -69,6 +69,10 @@ def investigation(frames: Mapping[str, pd.DataFrame], evidence: Mapping[str, Any
     document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
     for section, first in _SECTIONS.items():
         document[section] = [_entry(row, first) for row in rows(frames[section])]
+    # The contract has one row per secret: certificates refused before any secret was made stand apart.
+    secrets = document["tls"]
+    document["tls"] = [row for row in secrets if row["secret_arn"] or row["secret_name"]]
+    document["tls_never_issued"] = [row for row in secrets if not (row["secret_arn"] or row["secret_name"])]
     return document
 
 

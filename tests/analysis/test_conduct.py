@@ -298,7 +298,17 @@ def test_practice_incidents_show_conduct_only_where_there_is_some(kind, tmp_path
     made = incident(kind, 7)
     write(made, tmp_path)
     case = et.investigate(str(tmp_path))
-    wanted = {one["kind"] for one in made.answer.get("findings", ()) if one["kind"] in KINDS}
-    if kind == "session_impersonated":
-        wanted = {"session_impersonation"}
+    wanted = {one["kind"] for one in made.answer["findings"] if one["kind"] in KINDS}
     assert {one["kind"] for one in rows(case.findings)} & set(KINDS) == wanted
+
+
+def test_a_secret_read_by_name_is_told_by_its_arn(tmp_path):
+    made = incident("secret_read_by_person", 5)
+    answers = [one for one in made.answer["findings"] if one["kind"] == "secret_read_by_other"]
+    (arn,) = {arn for one in answers for arn in one["secret_arns"]}
+    events = {event_id for one in answers for event_id in one["event_ids"]}
+    asked = {one["requestParameters"]["secretId"] for one in made.records if one["eventID"] in events}
+    assert asked == {arn.split(":secret:")[1][:-7]}
+    write(made, tmp_path)
+    found = [one for one in rows(et.investigate(str(tmp_path)).findings) if one["kind"] == "secret_read_by_other"]
+    assert [list(one["secret_arns"]) for one in found] == [[arn]]

@@ -11,6 +11,7 @@ import pytest
 from ecs_trail.errors import UsageError
 from ecs_trail.practice import incident, kinds, run, write, write_answer
 from ecs_trail.practice.__main__ import main
+from ecs_trail.practice.kinds import FAR
 from ecs_trail.vocabulary import FindingKind, Phase, Purpose, TaskState, TlsState
 
 SEEDS = range(6)
@@ -67,6 +68,8 @@ BLAMED = {
     "two_regions_clusters": {"PutRolePolicy"},
     "loss_mid_cleanup": {"PutRolePolicy"},
     "two_roles_broken": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "volumes_left_behind": {"DetachRolePolicy", "DeleteRolePolicy"},
+    "launch_leftovers": {"PutRolePolicy"},
 }
 #: Kinds in which no task may be blocked.
 UNHURT = {
@@ -75,14 +78,31 @@ UNHURT = {
     "trust_gains_principal", "failed_change", "lookalike_role", "same_name_other_account", "deny_other_region",
     "repaired_before_stop", "loss_after_all_stopped", "success_within_grace", "tags_and_description",
     "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "tls_policy_detached",
-    "tls_role_deleted", "session_impersonated", "tls_authority_untagged",
+    "tls_role_deleted", "session_impersonated", "tls_authority_untagged", "tls_authority_disabled",
+    "tls_authority_deleted", "tls_secret_deleted", "tls_secret_replicated", "tls_key_disabled", "tls_key_policy",
+    "tls_rotation_narrowed", "tls_issue_refused", "tls_role_repaired_in_time", "tls_authority_tagged_in_time",
+    "load_balancer_policy_detached", "lattice_targets_refused", "managed_instances_pass_role",
+    "managed_instances_policy_detached", "all_purposes_healthy", "role_assumed_by_person", "secret_read_by_person",
+    "secret_read_by_role", "secret_looked_at", "trail_stopped", "selectors_narrowed", "trail_touched",
+    "launch_leftovers", "pass_role_denied_service", "role_too_young", "tls_undone_in_time", "secret_read_in_ecs_name",
 }  # fmt: skip
 UNEXPLAINED = {"scp_unseen", "denied_no_change"}
+#: Kinds in which nothing is to be found: no finding of any kind.
+HARMLESS = {
+    "swap_new_first", "superset", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
+    "repaired_before_stop", "loss_after_all_stopped", "tags_and_description",
+    "volume_in_use_heals", "throttled_heals", "tls_lifecycle_healthy", "same_name_other_account",
+    "tls_role_repaired_in_time", "tls_authority_tagged_in_time", "tls_undone_in_time", "all_purposes_healthy",
+    "secret_looked_at", "trail_touched",
+}  # fmt: skip
+#: Findings that no incident leads to: the files of the range are whole.
+NEVER = {"integrity_failure"}
 #: Kinds that must name changes which only look guilty.
 INNOCENT = {
     "customer_policy_deleted", "two_policies_same_action", "denied_no_change", "swap_new_first", "superset",
     "minimal_teardown_kept", "trust_gains_principal", "failed_change", "lookalike_role", "deny_other_region",
-    "tags_and_description",
+    "tags_and_description", "tls_authority_tagged_in_time", "tls_undone_in_time", "trail_touched",
+    "all_purposes_healthy",
 }  # fmt: skip
 HURT_STATES = {"stuck", "recovered"}
 
@@ -226,7 +246,7 @@ def test_who_is_hurt(made, kind):
             assert not hurt(item)
         elif kind not in {"session_held_finishes", "kept_by_design"}:
             assert hurt(item)
-        for arn in hurt(item):
+        for arn in hurt(item) if kind != "volumes_left_behind" else ():
             assert bool(item.answer["tasks"][arn]["cause_event_ids"]) == (kind not in UNEXPLAINED)
         if kind in UNEXPLAINED:
             assert item.answer["outages"] == []
@@ -242,6 +262,7 @@ def test_stuck_tasks_findings_partition_the_hurt(made, kind):
         assert sorted(listed) == sorted(hurt(item))
         failed = {arn for arn, row in item.answer["tasks"].items() if row["state"] == "failed_to_start"}
         blocked = [row for row in item.answer["findings"] if row["kind"] == "provisioning_blocked"]
+        assert bool(blocked) >= bool(failed)
         assert {arn for row in blocked for arn in row["task_arns"]} == failed
 
 
@@ -250,6 +271,36 @@ def test_same_seed_same_incident(made, kind):
     again = incident(kind, 3)
     assert again == made[kind, 3]
     assert again.records != made[kind, 4].records
+
+
+@pytest.mark.parametrize("finding", sorted(set(FindingKind) - NEVER))
+def test_every_kind_of_finding_comes_of_two_kinds_of_incident(made, finding):
+    of = {kind for (kind, _), item in made.items() for row in item.answer["findings"] if row["kind"] == finding}
+    assert len(of) >= 2, of
+
+
+def test_the_harmless_kinds_lead_to_no_finding(made):
+    assert set(kinds()) >= HARMLESS
+    assert [row for (kind, _), item in made.items() if kind in HARMLESS for row in item.answer["findings"]] == []
+    quiet = {kind for kind in kinds() if not any(item.answer["findings"] for item in of_kind(made, kind))}
+    assert quiet == HARMLESS
+    assert not any(row["kind"] in NEVER for item in made.values() for row in item.answer["findings"])
+
+
+@all_kinds
+def test_findings_about_people_stand_on_their_calls(made, kind):
+    covered = {"pass_role_denied", "session_impersonation", "secret_read_by_other", "logging_gap"}
+    for item in of_kind(made, kind):
+        records = {record["eventID"]: record for record in item.records}
+        for row in (row for row in item.answer["findings"] if row["kind"] in covered):
+            assert row["event_ids"]
+            for event_id in row["event_ids"]:
+                # Who poses as ECS does so in refused calls too.
+                if row["kind"] != "session_impersonation":
+                    assert ("errorCode" in records[event_id]) == (row["kind"] == "pass_role_denied")
+        for row in (row for row in item.answer["findings"] if row["kind"] == "leaked_volumes"):
+            assert set(row["volume_ids"]) <= set(item.answer["volumes"])
+            assert all(item.answer["volumes"][one]["deleted_at"] is None for one in row["volume_ids"])
 
 
 def test_healthy_tasks_are_everywhere(made):
@@ -324,6 +375,116 @@ def test_pass_role_denials_are_launches(made):
         assert item.answer["pass_role_denials"]
         for event_id in item.answer["pass_role_denials"]:
             assert "iam:PassRole" in records[event_id]["errorMessage"]
+
+
+def called(item, *names, failed=None):
+    """Records of these event names; `failed`: only refused (true) or only answered ones (false)."""
+    named = [record for record in item.records if record["eventName"] in names]
+    return [record for record in named if failed is None or ("errorCode" in record) == failed]
+
+
+def test_the_cause_of_a_tls_kind_is_what_its_name_says(made):
+    expected = {
+        "tls_authority_disabled": [["UpdateCertificateAuthority"]],
+        "tls_authority_deleted": [["UpdateCertificateAuthority", "DeleteCertificateAuthority"]],
+        "tls_secret_deleted": [["DeleteSecret"], []],
+        "tls_secret_replicated": [["ReplicateSecretToRegions"], []],
+        "tls_key_disabled": [["DisableKey"]],
+        "tls_key_policy": [["PutKeyPolicy"]],
+        "tls_rotation_narrowed": [["PutRolePolicy"]],
+        "tls_issue_refused": [[]],
+        "tls_role_repaired_in_time": [[]],
+        "tls_authority_tagged_in_time": [[]],
+        "tls_undone_in_time": [[]],
+    }
+    for kind, wanted in expected.items():
+        told = []
+        for item in of_kind(made, kind):
+            names = {record["eventID"]: record["eventName"] for record in item.records}
+            told += [[names[one] for one in row["cause_event_ids"]] for row in item.answer["tls"].values()]
+        assert all(causes in wanted for causes in told), kind
+        assert all(causes in told for causes in wanted if causes), kind
+
+
+def test_only_the_role_is_in_an_outage_never_what_lies_outside(made):
+    outside = ("tls_authority_disabled", "tls_authority_deleted", "tls_secret_deleted", "tls_secret_replicated")
+    for kind in (*outside, "tls_key_disabled", "tls_key_policy", "tls_issue_refused"):
+        assert all(item.answer["outages"] == [] for item in of_kind(made, kind))
+    for item in of_kind(made, "tls_rotation_narrowed"):
+        assert {(row["purpose"], row["phase"]) for row in item.answer["outages"]} == {("tls", "rotate")}
+
+
+def test_other_purposes_are_refused_for_the_reason_of_their_kind(made):
+    for item in of_kind(made, "load_balancer_policy_detached"):
+        assert called(item, "RegisterTargets", failed=True)
+        (finding,) = item.answer["findings"]
+        assert finding["cause_event_ids"]
+    for item in of_kind(made, "lattice_targets_refused"):
+        assert not called(item, "RegisterTargets", failed=True)
+        hidden = [one for one in called(item, "RegisterTargets") if one["responseElements"].get("unsuccessful")]
+        assert hidden
+    sessions = set()
+    for item in of_kind(made, "managed_instances_pass_role"):
+        refused = called(item, "RunInstances", "CreateFleet", failed=True)
+        assert refused
+        assert all("iam:PassRole" in one["errorMessage"] for one in refused)
+        sessions |= {one["userIdentity"]["arn"].rsplit("/", 1)[1] for one in refused}
+        assert item.answer["pass_role_denials"] == []
+    assert sessions == {"ECSManagedInstances", "ECSManagedInstancesForCompute"}
+    for item in of_kind(made, "all_purposes_healthy"):
+        assert called(item, "RegisterTargets", "RunInstances", "CreateFleet", "CreateVolume", "PutSecretValue")
+        ecs = [one for one in item.records if one["userIdentity"].get("invokedBy", "").startswith("ecs.")]
+        assert {one.get("errorCode") for one in ecs} <= {None, "Client.InvalidVolume.NotFound"}
+
+
+def test_a_gap_hides_what_happened_in_it(made):
+    seen, opening = set(), ("StartLogging", "CreateTrail", "PutEventSelectors")
+    for kind in ("trail_stopped", "selectors_narrowed"):
+        for item in [incident(kind, seed) for seed in range(20)]:
+            (finding,) = item.answer["findings"]
+            (closing,) = [one for one in item.records if one["eventID"] in finding["event_ids"]]
+            home, start = closing["recipientAccountId"], closing["eventTime"]
+            text = json.dumps(closing["requestParameters"])
+            again = min((one["eventTime"] for one in called(item, *opening) if one["eventTime"] > start), default="9")
+            assert (again == "9") == (finding["status"] == "ongoing")
+            inside = [
+                one for one in item.records if one["recipientAccountId"] == home and start < one["eventTime"] < again
+            ]
+            states = {row["state"] for row in item.answer["tasks"].values()}
+            if "kms.amazonaws.com" in text:
+                seen.add("kms")
+                assert inside
+                assert not any(one["eventSource"] == "kms.amazonaws.com" for one in inside)
+            elif "WriteOnly" in text or "readOnly" in text:
+                seen.add("reads")
+                assert not any(one["readOnly"] for one in inside)
+            else:
+                seen |= {closing["eventName"], finding["status"]}
+                assert inside == []
+                seen |= states & {"unknown"}
+    wanted = {"StopLogging", "DeleteTrail", "PutEventSelectors", "ongoing", "resolved", "unknown", "kms", "reads"}
+    assert seen == wanted
+
+
+def test_one_read_is_two_findings_where_a_person_posed_as_ecs(made):
+    for item in of_kind(made, "secret_read_in_ecs_name"):
+        one, two = item.answer["findings"]
+        assert {one["kind"], two["kind"]} == {"session_impersonation", "secret_read_by_other"}
+        assert one["event_ids"] == two["event_ids"]
+
+
+def test_a_young_role_is_too_young_and_the_saved_state_says_what_ecs_saw(made):
+    for item in of_kind(made, "role_too_young"):
+        assert item.answer["outages"] == []
+        assert "unable to assume" in json.dumps(item.task_files)
+        assert "TaskFailedToStart" in json.dumps(item.task_files)
+        (finding,) = item.answer["findings"]
+        assert (finding["kind"], finding["cause_event_ids"]) == ("provisioning_blocked", [])
+
+
+def test_the_new_kinds_play_in_china_too(made):
+    partitions = {arn.split(":")[1] for (kind, _), item in made.items() if kind in FAR for arn in item.answer["roles"]}
+    assert partitions == {"aws", "aws-cn"}
 
 
 def test_tls_states(made):

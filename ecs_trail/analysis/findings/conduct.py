@@ -60,7 +60,11 @@ def impersonated(known: Known) -> Iterator[Row]:
 
 
 def secrets_read(known: Known) -> Iterator[Row]:
-    """Service Connect secrets read by a principal other than ECS, by principal. Refused reads alone are none."""
+    """Service Connect secrets read by a principal other than ECS, by principal. Refused reads alone are none.
+
+    A secret that was asked for by name is told by its ARN where ECS's own work shows it.
+    """
+    arns = {(row["account"], row["region"], row["secret_name"]): row["secret_arn"] for row in known.tls}
     groups: dict[str, list[Row]] = defaultdict(list)
     for read in known.secret_reads:
         if read["reads"]:
@@ -74,7 +78,7 @@ def secrets_read(known: Known) -> Iterator[Row]:
             RESOLVED,
             role_arn=None,
             title=f"{last_part(principal)} read {counted(len(names), 'TLS secret')} of Service Connect",
-            secret_arns=sorted({one["secret_arn"] or one["secret"] for one in reads}),
+            secret_arns=sorted({one["secret_arn"] or arns.get(_name(one)) or one["secret"] for one in reads}),
             started_at=min(one["first_at"] for one in reads),
             ended_at=max(one["last_at"] for one in reads),
             confidence=Confidence.CERTAIN,
@@ -128,6 +132,10 @@ def _look_at_trust(arn: str) -> repair.Step:
             *("aws", "iam", "get-role", "--role-name", last_part(arn), "--query", "Role.AssumeRolePolicyDocument")
         ),
     )
+
+
+def _name(read: Row) -> tuple[str, str, str]:
+    return read["account"], read["region"], read["secret"]
 
 
 def _rotate(read: Row) -> repair.Step:

@@ -84,27 +84,34 @@ def _check_and_delete(volume: Row) -> repair.Step:
 
 
 def tls_blocked(known: Known) -> Iterator[Row]:
-    """Service Connect secrets that ECS could not issue, rotate or delete, one finding per cause."""
+    """Service Connect secrets that ECS could not issue, rotate or delete, one finding per cause.
+
+    A certificate refused from the first, by no change, is `provisioning_blocked`: the role never had what it takes.
+    """
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for secret in known.tls:
-        if secret["state"] in {TlsState.BLOCKED, TlsState.RECOVERED}:
+        over = secret["state"] == TlsState.DELETED and secret["blocked_since"] is not None
+        if over or secret["state"] in {TlsState.BLOCKED, TlsState.RECOVERED}:
             if secret["outage_id"]:
                 groups["outage", secret["outage_id"]].append(secret)
             elif secret["cause_event_ids"]:
                 groups["cause", tuple(secret["cause_event_ids"])].append(secret)
             else:
-                groups["role", role_key(secret["role_arn"])].append(secret)
+                issue = "issue" if secret["phase"] == Phase.ISSUE else "role"
+                groups[issue, role_key(secret["role_arn"])].append(secret)
     for (how, what), secrets in groups.items():
-        yield _tls_finding(known, secrets, known.outages[what] if how == "outage" else None)
+        kind = FindingKind.PROVISIONING_BLOCKED if how == "issue" else FindingKind.TLS_BLOCKED
+        yield _tls_finding(known, secrets, known.outages[what] if how == "outage" else None, kind)
 
 
-def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Row:
+def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None, kind: FindingKind) -> Row:
     waiting = [secret for secret in secrets if secret["state"] == TlsState.BLOCKED]
     causes = known.causes(secrets)
     role = known.roles.get(role_key(secrets[0]["role_arn"]))
     label = role_label(secrets[0]["role_arn"])
     why = cause_clause(causes, label) if causes else "no change in the evidence explains it"
-    verb = "cannot be kept up" if waiting else "could not be kept up for a while"
+    verb = "be issued" if kind is FindingKind.PROVISIONING_BLOCKED else "be kept up"
+    verb = f"cannot {verb}" if waiting else f"could not {verb} for a while"
     shown = waiting or secrets
     explanation = [outage_sentence(outage)] if outage else []
     explanation += [f"{sentence(done(cause, label))} [{cause['event_id']}]." for cause in causes]
@@ -112,7 +119,7 @@ def _tls_finding(known: Known, secrets: Sequence[Row], outage: Row | None) -> Ro
     confidence = secrets[0]["confidence"] or Confidence.POSSIBLE
     others = rivals(known, secrets, [cause["event_id"] for cause in causes], outage, confidence)
     return finding_row(
-        FindingKind.TLS_BLOCKED,
+        kind,
         Severity.HIGH if waiting else Severity.LOW,
         ONGOING if waiting else RESOLVED,
         title=f"{counted(len(shown), 'Service Connect certificate')} {verb}: {why}",

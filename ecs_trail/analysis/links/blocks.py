@@ -51,13 +51,18 @@ def fits(loss: Row, life: Row) -> bool:
 
 
 def resolved_at(case: Case) -> datetime | None:
-    """When the task was cleaned up: every volume gone, or detached where it is kept; else when ECS said it stopped."""
+    """When the task was cleaned up: every volume gone, or detached where it is kept; else when ECS said it stopped.
+
+    A task that ECS gave up is not cleaned up: calls were refused, and the state that says STOPPED still shows a volume.
+    """
     done: list[datetime | None] = [
         volume["gone_at"] or (volume["detached_at"] if case.life["kept_by_design"] else None) for volume in case.volumes
     ]
     times = [moment for moment in done if moment is not None]
     if done and len(times) == len(done):
         return max(times)
+    if case.life["saved_volume_left"] and denied_cleanup(case, case.life["stop_started_at"]):
+        return None
     stopped: datetime | None = case.life["saved_stopped_at"]
     return stopped
 

@@ -104,10 +104,10 @@ def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataF
         never_started = task["state"] == TaskState.FAILED_TO_START and volume["volume_id"] in refused
         if task["kept_by_design"]:
             volume["state"] = VolumeState.KEPT if volume["detached_at"] is not None else volume["state"]
-        elif task["state"] == TaskState.STUCK:
-            volume["state"] = VolumeState.BLOCKED
         elif volume["task_arn"] in stopped or never_started:
             volume["state"] = VolumeState.LEAKED
+        elif task["state"] == TaskState.STUCK:
+            volume["state"] = VolumeState.BLOCKED
     return found
 
 

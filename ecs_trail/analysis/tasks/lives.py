@@ -43,6 +43,7 @@ TASK_LIVES: Final = FrameSpec(
         "saved_reason": TEXT,
         "saved_at": TIME,
         "saved_stopped_at": TIME,
+        "saved_volume_left": FLAG,
         "evidence": TEXTS,
         "failed_event_ids": TEXTS,
         "stop_event_ids": TEXTS,
@@ -65,6 +66,8 @@ _CALL_COLUMNS: Final = (
 #: A volume is created and attached within minutes; later trouble belongs to the teardown.
 _PROVISIONING: Final = timedelta(minutes=10)
 _FINAL: Final = frozenset({"STOPPED", "DELETED"})
+#: An attachment in one of these was not cleared away when its state was saved (*Amazon ECS API Reference*, Attachment).
+_LEFT: Final = frozenset({"CREATED", "ATTACHING", "ATTACHED", "DETACHING", "DETACHED"})
 
 
 def task_lives(
@@ -201,6 +204,9 @@ def _start(arn: str, calls: list[Row], owned: list[Row], launch: Row | None, sav
         "saved_reason": saved and (saved["attachment_status_reason"] or saved["stopped_reason"]),
         "saved_at": saved and saved["seen_at"],
         "saved_stopped_at": saved and (saved["stopped_at"] if saved["last_status"] in _FINAL else None),
+        "saved_volume_left": bool(
+            saved and saved["last_status"] in _FINAL and saved["attachment_status"] in _LEFT and not kept
+        ),
         "evidence": [*([launch["event_id"]] if launch else []), *(call["event_id"] for call in calls)],
     }
 
