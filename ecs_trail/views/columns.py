@@ -71,7 +71,7 @@ PROSE: Final = frozenset(
         "attachment_status_reason",
         "detail",
     }
-    | {"reason", "desc", "message"}
+    | {"reason", "desc", "message", "why"}
 )
 #: Columns of user agents.
 AGENTS: Final = frozenset({"user_agent", "user_agents"})

@@ -31,7 +31,7 @@ volume_type | EBS volume type
 age_days | days since it was made
 monthly_cost_usd | roughly what it costs a month, in US dollars
 is_attached | whether it is attached to an instance
-why | how it is known
+why | why it counts as left behind
 rivals | other changes that might have been the cause, and why they are not or may be
 task_arn | the task
 cluster | ECS cluster

@@ -49,6 +49,7 @@ _MOMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "impersonations": {"first_at": "Session name of ECS used by somebody else", "last_at": "Last call of that session"},
     "secret_reads": {"first_at": "TLS secret read by somebody else", "last_at": "Last such read"},
     "logging_gaps": {"start": "Trail recorded less", "end": "Trail recorded again"},
+    "leaks": {},  # volumes that stand here already
     "actors": {},  # a summary of changes that stand here one by one
 }
 #: Columns of the events that go along; record columns are scrubbed of credentials.

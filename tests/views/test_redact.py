@@ -40,7 +40,17 @@ POLICY = (
     f'"arn:aws:s3:::{BUCKET}/*","Condition":{{"IpAddress":{{"aws:SourceIp":"{ADDRESS}"}},"StringEquals":{{"aws:username":'
     f'"{USER}"}}}}}}]}}'
 )
-SENTENCES = {"title", "explanation", "error_message", "saved_reason", "commands", "detail", "reason", "stopped_reason"}
+SENTENCES = {
+    "why",
+    "title",
+    "explanation",
+    "error_message",
+    "saved_reason",
+    "commands",
+    "detail",
+    "reason",
+    "stopped_reason",
+}
 
 
 def planting():
