@@ -42,8 +42,20 @@ def test_every_frame_is_a_table(case, table):
 
 
 def test_no_public_frame_is_forgotten():
-    public = {name for name in vars(CaseFrames) if not name.startswith("_")}
-    frames = {"events", "tasks", "volumes", "volume_calls", "tls", "outages", "findings", "role_abilities", "actors"}
+    public = {name for name in dir(CaseFrames) if not name.startswith("_")}
+    frames = {
+        "events",
+        "tasks",
+        "volumes",
+        "volume_calls",
+        "tls",
+        "outages",
+        "findings",
+        "role_abilities",
+        "actors",
+        "leaks",
+        "task_states",
+    }
     assert frames <= set(SQL_TABLES) <= public
     assert {"receipt", "as_of", "history"} <= public - set(SQL_TABLES)
 

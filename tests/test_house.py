@@ -78,6 +78,8 @@ DOORS = {
     "duckdb": ("views.tables",),
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
+    # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
+    "numpy": ("evidence.parquet", "evidence.sifting", "evidence.slicing"),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 SQL_TABLES: Final = tuple(
     sorted(
         name
-        for name, held in vars(CaseFrames).items()
+        for owner in CaseFrames.__mro__
+        for name, held in vars(owner).items()
         if not name.startswith("_")
         and isinstance(held, cached_property)
         and held.func.__annotations__.get("return") in {pd.DataFrame, "pd.DataFrame"}

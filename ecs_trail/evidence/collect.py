@@ -166,7 +166,7 @@ class _Work:
         plan = source.plan(run.planned)
         held = self.store.held(run.asked)
         if isinstance(source, Resumable):
-            source.resume(Kept(lambda name, identity: (name, identity) in held, marks))
+            source.resume(Kept(lambda name, identity: (name, identity) in held, marks, run.asked.window))
         known_rows = (
             _rows_kept(self.store, source, run.planned.window)
             if isinstance(source, Resumable) and source.has_queries

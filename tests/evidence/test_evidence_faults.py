@@ -454,7 +454,7 @@ def test_files_without_permission() -> None:
     assert found == ["no_permission", "no_permission"]
 
 
-@pytest.mark.parametrize("text", ["athena://w", "lake://", "logs://", "spark://t", "store:x", "gopher://x", ""])
+@pytest.mark.parametrize("text", ["athena://w", "lake://", "logs://", "spark://t", "gopher://x", ""])
 def test_sources_that_are_not_built_in_say_so(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_source(text)

@@ -24,6 +24,7 @@ from ecs_trail.evidence.tasks import task_texts
 from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
+from ecs_trail.times import Window
 
 __all__ = [
     "Charge",
@@ -90,10 +91,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a store keeps already of a source: `holds(name, identity)` for its units, `marks` for its queries."""
+    """What a store keeps already of a source: `holds(name, identity)` for its units, `marks` for its queries.
+
+    `window` is what the store shall hold in all: units without a date of delivery are told by their identity alone.
+    """
 
     holds: Callable[[str, str], bool]
     marks: Mapping[str, str]
+    window: Window | None = None
 
 
 @runtime_checkable

@@ -122,7 +122,9 @@ class S3Source:
         for remark in survey.remarks:
             yield Fetched(remark.source, problem=remark)
         tally = _Tally()
-        listing = _plain(bucket, self.prefix, selection.window) if places is None else survey.listings(places)
+        # The dates in such keys are not those of delivery: what is new is told by identity, not by time.
+        window = self._kept.window or selection.window
+        listing = _plain(bucket, self.prefix, window) if places is None else survey.listings(places)
         found = (one for one in tally.seen(listing) if not self._holds(bucket, one, tally))
         for fetched in _ahead(readers, bucket.read, found):
             tally.count(fetched)
