@@ -22,7 +22,7 @@ from ecs_trail.practice import incident, kinds, write
 from ecs_trail.views.document import to_json
 
 SHAPES = EXACT_SHAPES | REBUILT_SHAPES
-FEW, MANY = range(20), range(40)
+FEW, MANY = range(2), range(20)
 
 
 # --- packing ------------------------------------------------------------------------------------------------------
