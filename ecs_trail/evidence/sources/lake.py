@@ -2,7 +2,7 @@
 
 Closed to new customers since 2026-05-31 (*AWS CloudTrail User Guide*, "CloudTrail Lake availability change"); existing
 stores go on. Calls, states and limits: *AWS CloudTrail API Reference*, "StartQuery", "DescribeQuery" and
-"GetQueryResults"; columns: *AWS CloudTrail User Guide*, "Supported event schemas"; all read on 2026-11-24.
+"GetQueryResults"; columns: *AWS CloudTrail User Guide*, "Supported event schemas"; all as known on 2026-11-24.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A log group of CloudWatch Logs that a trail writes to, asked by FilterLogEvents.
 
 Calls and limits: *Amazon CloudWatch Logs API Reference*, "FilterLogEvents"; what a trail sends there: *AWS CloudTrail
-User Guide*, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs"; both read on 2026-11-24.
+User Guide*, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs"; both as known on 2026-11-24.
 """
 
 import json

@@ -1,7 +1,7 @@
 """A selection -> filter patterns of CloudWatch Logs, as few and as narrow as their length allows; never too narrow.
 
 Syntax of patterns for JSON events, with `*` in texts, and their length: *Amazon CloudWatch Logs User Guide*, "Filter
-pattern syntax", and *Amazon CloudWatch Logs API Reference*, "FilterLogEvents", read on 2026-11-24.
+pattern syntax", and *Amazon CloudWatch Logs API Reference*, "FilterLogEvents", as known on 2026-11-24.
 """
 
 import re
