@@ -9,6 +9,7 @@ import pandas as pd
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
 from ecs_trail.case import STUCK_AFTER, Case, Focus
+from ecs_trail.case.chains import openings_behind
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.collect import OVERLAP, Collected
@@ -85,6 +86,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     stuck_after: str | timedelta = STUCK_AFTER,
     verify: bool = False,
     public_keys: Sequence[str | Path] = (),
+    chains: bool = False,
     workers: int | None = None,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
@@ -98,8 +100,9 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     file that keeps how far `api://` sources were read, for a later run of the same question. `as_of` is the moment to
     judge at; by default the newest selected event, saved task or volume state, or log-file stamp. `verify` checks
     folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
-    `list-public-keys` answers for it. `max_scan` (bytes, or `"10GB"`) stops a query of Athena or CloudTrail Lake that
-    reads more.
+    `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
+    (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
+    or CloudTrail Lake that reads more.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region)
@@ -116,7 +119,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     given = [read_role_state(Path(one)) for one in role_state]
     judged_at = _moment(as_of)
     snapshots = _snapshots(given, evidence.role_states, judged_at or window.end)
-    return Case(
+    case = Case(
         evidence,
         window=window,
         focus=Focus(role, account, region, cluster),
@@ -125,6 +128,13 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
         integrity=integrity,
     )
+    if chains:
+
+        def again(asked: Selection) -> pd.DataFrame:
+            return to_frame(scan(_sources(source, max_scan), asked, workers=workers, progress=progress).events)
+
+        case.openings = openings_behind(case, again)
+    return case
 
 
 def _integrity(

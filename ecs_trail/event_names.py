@@ -98,6 +98,9 @@ ECS_WRITES: Final = frozenset(
     }
 )
 
+#: Calls that open a role session (*AWS STS API Reference*).
+SESSION_OPENINGS: Final = frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"})
+
 TRAIL_WRITES: Final = frozenset({"StopLogging", "StartLogging", "DeleteTrail", "UpdateTrail", "PutEventSelectors"})
 
 #: Calls that can touch an ECS-managed volume; the id or tag inside decides.

@@ -83,6 +83,8 @@ class CaseFrames(SavedStates):
         self.grace = grace
         self.snapshots = snapshots
         self.integrity = integrity
+        #: Calls that opened the sessions behind role changes, where they were looked for (`case.chains`).
+        self.openings: pd.DataFrame | None = None
 
     # -- evidence -----------------------------------------------------------------------------------------------
 
@@ -294,7 +296,7 @@ class CaseFrames(SavedStates):
     @cached_property
     def actors(self) -> pd.DataFrame:
         """Who wrote to the roles: through what, from where, and who stood behind the session."""
-        return actors(self._events, self.role_changes)
+        return actors(self._events, self.role_changes, self.openings)
 
     @cached_property
     def impersonations(self) -> pd.DataFrame:

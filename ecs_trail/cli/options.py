@@ -121,6 +121,7 @@ _HOW = (
         metavar="FILE",
         help="For --verify: saved output of aws cloudtrail list-public-keys; repeatable.",
     ),
+    click.option("--chains", is_flag=True, help="Follow sessions that changed a role to who opened them; reads again."),
 )
 
 
@@ -141,6 +142,7 @@ _ARGUMENTS: Final = (
     "workers",
     "verify",
     "public_keys",
+    "chains",
     "max_scan",
 )
 

@@ -234,10 +234,13 @@ def causes(document: Document, main: Row | None) -> list[Cause]:
         return []
     known = {row["event_id"]: row for row in document["changes"]}
     needed = set(_outage(document, main).get("actions", ()))
-    return [_cause(event_id, known.get(event_id, {}), needed) for event_id in main["cause_event_ids"]]
+    behind = {
+        one: row["principal"] for row in document.get("actors", ()) if row["chain"][1:] for one in row["event_ids"]
+    }
+    return [_cause(one, known.get(one, {}), needed, behind.get(one)) for one in main["cause_event_ids"]]
 
 
-def _cause(event_id: str, row: Row, needed: set[str]) -> Cause:
+def _cause(event_id: str, row: Row, needed: set[str], principal: str | None) -> Cause:
     """One cause; of what it took, what the outage is made of comes first. What is no role change has only an id."""
     if not row:
         return Cause("", "", "", "", "", "", clean(event_id))
@@ -245,7 +248,7 @@ def _cause(event_id: str, row: Row, needed: set[str]) -> Cause:
     return Cause(
         time=_short(row["event_time"]) if row.get("event_time") else "",
         call=clean(row.get("event_name")),
-        who=words.actor(row.get("actor")),
+        who=words.actor(row.get("actor")) + (f", opened by {words.actor(principal)}" if principal else ""),
         tool=words.tool(row.get("user_agent")),
         address=clean(row.get("source_ip"), 48),
         took=listed([clean(action) for action in lost], most=3),

@@ -15,6 +15,7 @@ import pandas as pd
 
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import actor, role_of_session
+from ecs_trail.event_names import SESSION_OPENINGS
 from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
 from ecs_trail.payloads import json_object, objects, text
 from ecs_trail.vocabulary import Effect
@@ -143,9 +144,9 @@ def _stack(row: Mapping[str, Any]) -> str | None:
 
 
 def _openings(events: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
-    """Successful `AssumeRole` calls by account, role name and session name, in the order of the events."""
+    """Successful calls that open a session, by account, role name and session name, in the order of the events."""
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    mine = (events["event_name"] == "AssumeRole") & events["error_code"].isna()
+    mine = events["event_name"].isin(SESSION_OPENINGS) & events["error_code"].isna()
     for row in rows(events[mine.fillna(value=False)], _ASSUMED):
         key = role_key(row["target_role_arn"])
         if key is not None and row["requested_session_name"]:
