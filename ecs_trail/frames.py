@@ -82,7 +82,7 @@ def to_table(frame: "pd.DataFrame") -> pa.Table:
 def rows(frame: "pd.DataFrame", columns: Sequence[str] | None = None) -> list[Row]:
     """The frame as plain dictionaries (None for null, aware `datetime` for times), in the frame's order."""
     names = list(frame.columns) if columns is None else list(columns)
-    with _collector_paused():
+    with collector_paused():
         values = [_plain(_column(frame, name)) for name in names]
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
@@ -105,7 +105,7 @@ def _column(frame: "pd.DataFrame", name: str) -> pa.Array:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """No garbage collection while many plain objects are made at once: it would walk over them again and again."""
     was_on = gc.isenabled()
     gc.disable()

@@ -6,7 +6,7 @@ on 2026-11-24. One task has at most one managed volume, but nothing here depends
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ import pandas as pd
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
 from ecs_trail.event_names import VOLUME_EVENTS
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, each, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, collector_paused, each, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,
@@ -119,7 +119,8 @@ def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFram
     saved task state names it. Calls of others count once the volume is known.
     """
     mine = events[(events["event_source"] == "ec2.amazonaws.com") & events["event_name"].isin(VOLUME_EVENTS)]
-    calls = [call for event in each(mine, _COLUMNS) for call in _calls_of(event)]
+    with collector_paused():
+        calls = [call for event in each(mine, _COLUMNS) for call in _calls_of(event)]
     owners = _owners(calls, task_states)
     managed = {call["volume_id"] for call in calls if _is_ecs_volume_work(call)} | set(owners)
     kept = [call for call in calls if call["volume_id"] in managed or (call["volume_id"] is None and call["by_ecs"])]
@@ -159,15 +160,16 @@ _TAGGING: Final = frozenset({"CreateVolume", "CreateTags", "DeleteTags"})
 
 
 def _calls_of(event: Mapping[str, Any]) -> Iterator[Row]:
+    name = event["event_name"]
     request, response = json_object(event["request_parameters"]), json_object(event["response_elements"])
-    tags = _tags(event["event_name"], request) if event["event_name"] in _TAGGING else {}
+    tags = _tags(name, request) if name in _TAGGING else {}
     said = refusal(event["error_message"])
     task = tags.get(TAG_CREATED)
     row: Row = {
         "event_id": event["event_id"],
         "event_time": event["event_time"],
-        "event_name": event["event_name"],
-        "action": said.action or action_of(event["event_source"], event["event_name"]),
+        "event_name": name,
+        "action": said.action or action_of(event["event_source"], name),
         "task_arn": task if is_task(task) else None,
         "role_arn": event["session_issuer_arn"],
         "account": event["account_id"],
@@ -184,21 +186,27 @@ def _calls_of(event: Mapping[str, Any]) -> Iterator[Row]:
         "error_message": event["error_message"],
         "policy_type": said.policy_type.value,
         "policy_arn": said.policy_arn,
-        "size_gib": integer(response.get("size")) or integer(request.get("size")),
-        "kms_key_id": text(response.get("kmsKeyId"))
-        or text(request.get("kmsKeyId"))
-        or text(request.get("masterEncryptionKeyId")),
+        "size_gib": None,
+        "kms_key_id": None,
         "tagged": TAG_CREATED in tags or TAG_MANAGED in tags,
-        "tags_lost": _tags_lost(event["event_name"], tags),
-        "tags_set": sorted(RESERVED_TAGS & tags.keys()) if event["event_name"] == "CreateTags" else [],
+        "tags_lost": _tags_lost(name, tags) if name in _TAGGING else [],
+        "tags_set": sorted(RESERVED_TAGS & tags.keys()) if name == "CreateTags" else [],
     }
+    if name not in {"DescribeVolumes", "DetachVolume", "DeleteVolume"}:  # these tell nothing of what a volume is
+        row["size_gib"] = integer(response.get("size")) or integer(request.get("size"))
+        told = (response.get("kmsKeyId"), request.get("kmsKeyId"), request.get("masterEncryptionKeyId"))
+        row["kms_key_id"] = next(filter(None, map(text, told)), None)
     if not row["by_ecs"]:
         row["role_arn"] = None  # the role behind a person's session is not the volume's infrastructure role
-    for volume_id in _volume_ids(event["event_name"], request, response):
+    ids = _volume_ids(name, request, response)
+    for volume_id in ids[:-1]:
         yield {**row, "volume_id": volume_id}
+    for volume_id in ids[-1:]:
+        row["volume_id"] = volume_id
+        yield row
 
 
-def _volume_ids(name: str, request: Object, response: Object) -> Iterable[str | None]:
+def _volume_ids(name: str, request: Object, response: Object) -> Sequence[str | None]:
     if name == "CreateVolume":
         return (text(response.get("volumeId")),)
     if name in {"CreateTags", "DeleteTags"}:

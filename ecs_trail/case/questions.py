@@ -19,7 +19,7 @@ from ecs_trail.case.exploring import board_of, show_board, sql_over
 from ecs_trail.case.frames import CaseFrames
 from ecs_trail.case.tables import handout
 from ecs_trail.errors import UsageError
-from ecs_trail.frames import rows, to_frame
+from ecs_trail.frames import collector_paused, rows, to_frame
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.exports import write_atomically
@@ -154,7 +154,8 @@ class Case(CaseFrames):
     @cached_property
     def document(self) -> dict[str, Any]:
         """The investigation as the contract's JSON document."""
-        return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
+        with collector_paused():
+            return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
 
     def __repr__(self) -> str:
         """One line: how much was read and what was found."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import Place, ability, could_give, could_take, drops_grant
@@ -35,8 +35,7 @@ class Certainty(StrEnum):
     POSSIBLE = "possible"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A call of ECS with a role: evidence about one action at one moment. A None Region or cluster fits any place."""
 
     event_id: str

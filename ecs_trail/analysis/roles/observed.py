@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.losses import Observation
 from ecs_trail.arns import role_key, task_cluster
 from ecs_trail.calls import Outcome, PolicyType, action_of, made_by_ecs, outcome, refusal
-from ecs_trail.frames import Row, each
+from ecs_trail.frames import Row, each, tuples
 from ecs_trail.vocabulary import ASSUME_ROLE, RESERVED_TAGS
 
 Observed = dict[RoleKey, dict[str, list[Observation]]]
@@ -113,29 +113,27 @@ def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
 
 def _of_volumes(calls: pd.DataFrame) -> Iterator[tuple[RoleKey, str, Observation]]:
     untagged: dict[str, datetime] = {}
-    for call in each(calls, _CALL_COLUMNS):
-        if call["outcome"] == Outcome.OK and call["volume_id"] is not None:
-            _follow_tags(untagged, call)
-        key = role_key(call["role_arn"])
-        if not call["by_ecs"] or key is None or call["outcome"] not in {Outcome.OK, Outcome.DENIED}:
-            continue
-        if call["volume_id"] in untagged:
+    # Plain tuples: most of a large case are such calls, and a dictionary for each of them takes half the time.
+    for event_id, moment, name, action, volume, task, role, region, cluster, by_ecs, how, kind, lost, kept in tuples(
+        calls, _CALL_COLUMNS
+    ):
+        if how == Outcome.OK and volume is not None:
+            if lost:
+                untagged.setdefault(volume, moment)
+            elif kept and RESERVED_TAGS & set(kept):
+                untagged.pop(volume, None)
+        if not by_ecs or how not in _TELLING or volume in untagged:
             continue  # one volume's missing tags say nothing of the role
-        allowed = call["outcome"] == Outcome.OK
-        seen = _observation(call, allowed=allowed)
-        yield key, call["action"], seen
-        if allowed and call["event_name"] == "CreateVolume":
+        key = role_key(role)
+        if key is None:
+            continue
+        allowed = how == Outcome.OK
+        seen = Observation(
+            event_id, moment, allowed, kind or PolicyType.NONE.value, region, task_cluster(task) or cluster
+        )
+        yield key, action, seen
+        if allowed and name == "CreateVolume":
             yield key, "ec2:CreateTags", seen
 
 
-def _follow_tags(untagged: dict[str, datetime], call: dict[str, Any]) -> None:
-    if call["tags_lost"]:
-        untagged.setdefault(call["volume_id"], call["event_time"])
-    elif RESERVED_TAGS & set(call["tags_set"]):
-        untagged.pop(call["volume_id"], None)
-
-
-def _observation(call: Row, *, allowed: bool) -> Observation:
-    kind = call["policy_type"] or PolicyType.NONE.value
-    cluster = task_cluster(call["task_arn"]) or call["cluster"]
-    return Observation(call["event_id"], call["event_time"], allowed, kind, call["region"], cluster)
+_TELLING: Final = frozenset({Outcome.OK.value, Outcome.DENIED.value})
