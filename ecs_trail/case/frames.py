@@ -17,7 +17,7 @@ from ecs_trail.analysis.conduct.integrity import INTEGRITY_FAILURES, integrity_g
 from ecs_trail.analysis.conduct.persons import impersonations, secret_reads
 from ecs_trail.analysis.conduct.trails import LOGGING_GAPS, logging_gaps
 from ecs_trail.analysis.findings.table import findings
-from ecs_trail.analysis.launches import pass_role_denials
+from ecs_trail.analysis.launches import launch_failures, pass_role_denials
 from ecs_trail.analysis.leaks.inventory import leaks, narrowed, with_absences, with_leaks
 from ecs_trail.analysis.links.judging import finished_volumes, links
 from ecs_trail.analysis.outside import outside_causes, outside_changes
@@ -294,6 +294,11 @@ class CaseFrames(SavedStates):
         return blocked_work(self.purpose_calls, self.losses, as_of=self.as_of, grace=self.grace)
 
     @cached_property
+    def launch_failures(self) -> pd.DataFrame:
+        """Launches with an infrastructure role that ECS answered with failures, and those like them that worked."""
+        return launch_failures(self._events)
+
+    @cached_property
     def actors(self) -> pd.DataFrame:
         """Who wrote to the roles: through what, from where, and who stood behind the session."""
         return actors(self._events, self.role_changes, self.openings)
@@ -335,7 +340,15 @@ class CaseFrames(SavedStates):
 
     def _frames(self) -> dict[str, pd.DataFrame]:
         names = ("roles", "changes", "role_changes", "role_states", "outages", "tasks", "volumes", "tls")
-        more = ("leaks", "pass_role_denials", "contradictions", "outside_changes", "volume_calls", "blocked_work")
+        more = (
+            "leaks",
+            "pass_role_denials",
+            "contradictions",
+            "outside_changes",
+            "volume_calls",
+            "blocked_work",
+            "launch_failures",
+        )
         conduct = ("actors", "impersonations", "secret_reads", "logging_gaps", "integrity_failures")
         frames = {name: getattr(self, name) for name in (*names, *more, *conduct)}
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}

@@ -126,3 +126,46 @@ def test_a_refusal_by_a_policy_outside_the_role_blames_no_change_of_it(story: St
     why = "with an explicit deny in a VPC endpoint policy"
     register(story, "10:10", failure=refused("elasticloadbalancing:RegisterTargets", GROUP, why))
     assert story.ask().finding("provisioning_blocked")["cause_event_ids"] == []
+
+
+def launch(
+    story: Story, at: str, *, failures: list[dict], tasks: list[dict] | None = None, role: str = "ecsInfra"
+) -> str:
+    ebs = {"roleArn": story.role_arn(role), "sizeInGiB": 10}
+    request = {
+        "cluster": "prod",
+        "taskDefinition": "job:1",
+        "volumeConfigurations": [{"name": "data", "managedEBSVolume": ebs}],
+    }
+    return story.tell(at, "ecs:RunTask", request, {"tasks": tasks or [], "failures": failures})
+
+
+def test_a_launch_answered_with_failures_counts_as_one_although_it_has_no_error_code(story: Story) -> None:
+    story.inline_role(EVERYTHING_FOR_VOLUMES)
+    failures = [{"arn": "arn:aws:ecs:eu-west-1:111122223333:container-instance/x", "reason": "RESOURCE:MEMORY"}] * 2
+    event = launch(story, "09:00", failures=failures)
+    answer = story.ask()
+    found = answer.finding("provisioning_blocked")
+    assert (found["status"], found["cause_event_ids"], found["evidence"]) == ("ongoing", [], [event])
+    assert found["title"] == "2 tasks of job:1 not started in cluster prod: RESOURCE:MEMORY"
+    assert found["role_arn"] == story.role_arn()
+    assert answer.document["tasks"] == []
+
+
+def test_a_later_launch_that_works_ends_it_and_one_without_failures_is_no_finding(story: Story) -> None:
+    story.inline_role(EVERYTHING_FOR_VOLUMES)
+    launch(story, "09:00", failures=[{"reason": "AGENT"}])
+    launch(story, "09:10", failures=[])
+    found = story.ask().finding("provisioning_blocked")
+    assert (found["status"], found["ended_at"][11:16]) == ("resolved", "09:10")
+
+
+def test_a_launch_without_a_managed_volume_is_none_of_ours(story: Story) -> None:
+    story.inline_role(EVERYTHING_FOR_VOLUMES).running("a")
+    story.tell(
+        "09:00",
+        "ecs:RunTask",
+        {"cluster": "prod", "taskDefinition": "x"},
+        {"tasks": [], "failures": [{"reason": "AGENT"}]},
+    )
+    assert story.ask().findings("provisioning_blocked") == []

@@ -64,6 +64,7 @@ class Known:
     states: Mapping[tuple[str, str] | None, Sequence[Row]]
     denials: Sequence[Row]
     blocked_work: Sequence[Row]
+    launches: Sequence[Row]
     key_changes: Mapping[str, Row]
     calls: Mapping[str, Row]
     contradictions: Mapping[str, Row]
@@ -119,6 +120,7 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
         states=states,
         denials=rows(frames["pass_role_denials"]),
         blocked_work=rows(frames["blocked_work"]),
+        launches=rows(frames["launch_failures"]),
         key_changes={row["event_id"]: row for row in rows(frames["outside_changes"])},
         calls={row["event_id"]: row for row in rows(_tag_writes(frames["volume_calls"]))},
         contradictions={row["event_id"]: row for row in rows(frames["contradictions"])},

@@ -1,4 +1,4 @@
-"""Findings about targets, listeners and Managed Instances: what ECS could not provision, and why."""
+"""Findings about targets, listeners, Managed Instances and launches without a task: what ECS could not provision."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -29,6 +29,37 @@ def work_blocked(known: Known) -> Iterator[Row]:
         groups[(*how, role_key(row["role_arn"]))].append(row)
     for group in groups.values():
         yield _finding(known, group)
+
+
+def not_placed(known: Known) -> Iterator[Row]:
+    """Launches that ECS answered with failures and no error code, by role, cluster and task definition."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for launch in known.launches:
+        groups[role_key(launch["role_arn"]), launch["cluster"], launch["region"], launch["task_definition"]].append(
+            launch
+        )
+    for launches in groups.values():
+        failed = [one for one in launches if one["failures"]]
+        if not failed:
+            continue
+        later = [one for one in launches if not one["failures"] and one["event_time"] > failed[-1]["event_time"]]
+        count = sum(one["failures"] for one in failed)
+        reasons = ", ".join(sorted({reason for one in failed for reason in one["reasons"]})) or "no reason given"
+        role = known.roles.get(role_key(failed[0]["role_arn"]))
+        yield finding_row(
+            FindingKind.PROVISIONING_BLOCKED,
+            Severity.LOW if later else Severity.MEDIUM,
+            RESOLVED if later else ONGOING,
+            title=f"{counted(count, 'task')} of {last_part(failed[0]['task_definition'])} not started in cluster "
+            f"{failed[0]['cluster']}: {reasons}",
+            role_arn=role["role_arn"] if role else failed[0]["role_arn"],
+            started_at=failed[0]["event_time"],
+            ended_at=later[0]["event_time"] if later else None,
+            confidence=Confidence.CERTAIN,
+            explanation=f"{', '.join(sorted({one['event_name'] for one in failed}))} succeeded without an error code, but "
+            f"its answer lists {counted(count, 'failure')} ({reasons}) and no task for them [{failed[0]['event_id']}].",
+            evidence=[one["event_id"] for one in failed][:_EVIDENCE],
+        )
 
 
 def _finding(known: Known, group: Sequence[Row]) -> Row:

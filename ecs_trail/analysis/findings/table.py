@@ -12,7 +12,7 @@ from ecs_trail.analysis.findings.impact import at_risk, provisioning, stuck
 from ecs_trail.analysis.findings.integrity import broken_evidence
 from ecs_trail.analysis.findings.known import FINDINGS, RESOLVED, Known, known_from
 from ecs_trail.analysis.findings.others import leaked, pass_role, tls_blocked
-from ecs_trail.analysis.findings.purposes import work_blocked
+from ecs_trail.analysis.findings.purposes import not_placed, work_blocked
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import FindingKind, Severity
 
@@ -21,6 +21,7 @@ _MAKERS: Final[Iterable[Callable[[Known], Iterator[Row]]]] = (
     at_risk,
     provisioning,
     work_blocked,
+    not_placed,
     leaked,
     tls_blocked,
     pass_role,
