@@ -232,6 +232,7 @@ class Receipt:
         self.records_rejected += other.records_rejected
         self.duplicates += other.duplicates
         self.problems.extend(other.problems)
+        self.bill.extend(other.bill)
         self.see_stamp(other.newest_stamp)
         merge_spans(self.spans, other.spans)
 

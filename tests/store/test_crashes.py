@@ -51,6 +51,13 @@ def begin(child):
     child.stdin.flush()
 
 
+def until_it_has_begun(child, store):
+    """Wait for the first batch."""
+    path = store.path / "manifest.jsonl"
+    while child.poll() is None and not (path.exists() and b'"kind":"batch"' in path.read_bytes()):
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_at_the_same_store(kills, tmp_path):
     dice = random.Random(kills)
@@ -68,7 +75,10 @@ def test_killed_at_random_moments_it_ends_at_the_same_store(kills, tmp_path):
         for _ in range(min(dice.randint(1, 3), kills - done)):
             with collector(logs, store.path) as child:
                 begin(child)
-                time.sleep(dice.uniform(0, 1.1 * lasting))
+                if done:
+                    time.sleep(dice.uniform(0, 1.1 * lasting))
+                else:
+                    until_it_has_begun(child, store)  # one kill at least is neither too early nor too late
                 os.kill(child.pid, signal.SIGKILL)
                 child.wait()
             done += 1
@@ -79,7 +89,7 @@ def test_killed_at_random_moments_it_ends_at_the_same_store(kills, tmp_path):
         assert store.verify() == []
         assert content(store) == expected
         assert not [one for one in store.path.iterdir() if one.name.startswith(".")]
-    assert midway  # or the kills came too early or too late to say anything
+    assert midway
 
 
 class DiedError(BaseException):
