@@ -9,7 +9,7 @@ from ecs_trail.analysis.conduct.actors import ACTORS
 from ecs_trail.analysis.conduct.persons import IMPERSONATIONS, SECRET_READS
 from ecs_trail.analysis.conduct.trails import LOGGING_GAPS
 from ecs_trail.analysis.findings.known import FINDINGS
-from ecs_trail.analysis.launches import PASS_ROLE_DENIALS
+from ecs_trail.analysis.launches import LAUNCH_FAILURES, PASS_ROLE_DENIALS
 from ecs_trail.analysis.leaks.inventory import LEAKS
 from ecs_trail.analysis.links.judging import TASKS
 from ecs_trail.analysis.outside import OUTSIDE_CHANGES
@@ -53,6 +53,7 @@ SPECS: Final = {
     "roles": ROLES,
     "role_states": ROLE_STATES,
     "pass_role_denials": PASS_ROLE_DENIALS,
+    "launch_failures": LAUNCH_FAILURES,
     "actors": ACTORS,
     "contradictions": CONTRADICTIONS,
     "impersonations": IMPERSONATIONS,

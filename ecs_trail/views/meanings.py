@@ -25,6 +25,9 @@ basis | what the claim stands on
 explanation | why, in words
 evidence | events the row stands on; `events.event_id`
 repair | steps of repair: title and commands
+task_definition | the task definition that was to be started
+started | tasks that were started
+reasons | the reasons ECS gave for what it did not start
 step | what ECS did for the secret: issue, rotate or delete
 failed_action | the IAM action of the call that failed
 volume_type | EBS volume type

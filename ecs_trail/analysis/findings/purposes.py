@@ -56,8 +56,8 @@ def not_placed(known: Known) -> Iterator[Row]:
             started_at=failed[0]["event_time"],
             ended_at=later[0]["event_time"] if later else None,
             confidence=Confidence.CERTAIN,
-            explanation=f"{', '.join(sorted({one['event_name'] for one in failed}))} succeeded without an error code, but "
-            f"its answer lists {counted(count, 'failure')} ({reasons}) and no task for them [{failed[0]['event_id']}].",
+            explanation=f"{failed[0]['event_name']} succeeded without an error code, but its answer lists "
+            f"{counted(count, 'failure')} ({reasons}) and no task for them [{failed[0]['event_id']}].",
             evidence=[one["event_id"] for one in failed][:_EVIDENCE],
         )
 
