@@ -8,17 +8,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from ecs_trail import __version__
-from ecs_trail.cli.collect import collect
-from ecs_trail.cli.commands import events, investigate, plan, timeline
-from ecs_trail.cli.guard import guard
-from ecs_trail.cli.notebook import lab, notebook
-from ecs_trail.cli.permissions import permissions
-from ecs_trail.cli.range import practice
-from ecs_trail.cli.report import report
-from ecs_trail.cli.role import role
-from ecs_trail.cli.snapshot import snapshot
-from ecs_trail.cli.stores import store
-from ecs_trail.cli.verify import verify
+from ecs_trail.cli.lazy import COMMANDS, LazyCommands
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.views.text import clean
 
@@ -29,7 +19,7 @@ DEBUG: Final = "ECS_TRAIL_DEBUG"
 
 
 class _Root(click.Group):
-    """A group whose commands end quietly when the reader of a pipe has left."""
+    """A group whose commands are loaded when used, and end quietly when the reader of a pipe has left."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; `ecs-trail events … | head` is no error."""
@@ -41,6 +31,11 @@ class _Root(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return result
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with a line each, without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(COMMANDS.items())])
 
 
 @click.group(
@@ -68,12 +63,7 @@ def root(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-_COMMANDS: Final = (
-    *(investigate, report, timeline, events, lab, notebook, collect, store, snapshot, plan),
-    *(guard, role, verify, permissions, practice),
-)
-for _command in _COMMANDS:
-    root.add_command(_command)
+root.commands = LazyCommands()
 
 
 def run(arguments: Sequence[str]) -> int:

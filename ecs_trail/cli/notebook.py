@@ -1,7 +1,6 @@
 """`ecs-trail notebook` runs a notebook without a browser; `ecs-trail lab` opens them all in JupyterLab."""
 
 import json
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,6 +128,8 @@ def _serve(folder: Path, *, no_browser: bool, port: int | None) -> int:
     words = [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder.resolve()}"]
     words += ["--no-browser"] if no_browser else []
     words += [f"--port={port}"] if port else []
+    import subprocess
+
     with subprocess.Popen(words) as server:  # noqa: S603 - our own words, no shell
         while True:
             try:

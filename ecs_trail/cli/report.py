@@ -8,7 +8,6 @@ import click
 
 from ecs_trail.cli.options import Output, Question, question_options
 from ecs_trail.cli.results import deliver, finish, solve, write_all
-from ecs_trail.cli.scheduled import DEFAULT_KINDS, S3, Schedule, run_scheduled
 from ecs_trail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +71,9 @@ def report(question: Question, **options: Any) -> None:
         raise UsageError("report needs --output.", hint=f"a name that ends in one of {', '.join(KINDS)}, or a folder.")
     question = replace(question, sources=sources)
     options["overlap"] = parse_duration(options["overlap"])
-    if any(options[name] for name in _SERIES) or options["output"].startswith(S3):
+    if any(options[name] for name in _SERIES) or options["output"].startswith("s3://"):
+        from ecs_trail.cli.scheduled import DEFAULT_KINDS, Schedule, run_scheduled
+
         kinds = options.pop("kinds") or DEFAULT_KINDS
         run_scheduled(question, Schedule(kinds=tuple(dict.fromkeys(kinds)), **options))
         return

@@ -9,6 +9,7 @@ import pytest
 
 from ecs_trail import __version__
 from ecs_trail.cli import main
+from ecs_trail.cli.lazy import COMMANDS
 from ecs_trail.cli.main import root, run
 from ecs_trail.errors import AccessError, IntegrityError, UsageError
 
@@ -157,3 +158,9 @@ def test_an_unknown_kind_of_practice_lists_the_kinds(tmp_path, capsys):
     assert run(["practice", "--kind", "x", "--output", str(tmp_path / "drill")]) == 2
     assert "managed_detached" in capsys.readouterr().err
     assert not (tmp_path / "drill").exists()
+
+
+def test_the_lines_of_help_are_those_of_the_commands():
+    assert {name: command.get_short_help_str(limit=80) for name, command in root.commands.items()} == {
+        name: line for name, (_, line) in COMMANDS.items()
+    }
