@@ -165,6 +165,8 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     spans: Spans = field(default_factory=dict)
     newest_stamp: datetime | None = None
+    #: The place of the first record, where a text is read in pieces.
+    first: int = 0
 
     def keep(self, row: tuple[Any, ...], *, is_rebuilt: bool) -> None:
         """Take one row; pack what is there when it has become much."""

@@ -4,6 +4,7 @@ A state is known by the members AWS gives it, never by a file's name: `DescribeT
 `DescribeServices` answers, `ECS Task State Change` events, and the role state of `snapshots.role_states`.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -55,7 +56,7 @@ def kind_of_state(fields: Fields) -> str | None:
     return None
 
 
-def kind_of_list(items: list[bytes]) -> str | None:
+def kind_of_list(items: Sequence[msgspec.Raw]) -> str | None:
     """The kind of a list of states (`aws … --query tasks`): one answer, so one moment; None for any other list."""
     if not items:
         return None
@@ -65,7 +66,7 @@ def kind_of_list(items: list[bytes]) -> str | None:
     return None
 
 
-def fields_of(value: bytes) -> Fields | None:
+def fields_of(value: bytes | msgspec.Raw) -> Fields | None:
     """The members of a JSON object, each as the bytes it stands in; None for anything else."""
     try:
         return _OBJECT.decode(value)
@@ -73,10 +74,10 @@ def fields_of(value: bytes) -> Fields | None:
         return None
 
 
-def items_of(value: bytes) -> list[bytes]:
+def items_of(value: bytes) -> Sequence[msgspec.Raw]:
     """The entries of a JSON list, each as the bytes it stands in; empty for anything else."""
     try:
-        return [bytes(item) for item in _LIST.decode(value)]
+        return _LIST.decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return []
 
