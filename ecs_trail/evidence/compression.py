@@ -68,7 +68,7 @@ class Bounds:
     @property
     def whole(self) -> int:
         """Bytes of text without lines, which can be read only as a whole; parsing takes a multiple of it."""
-        return self.part // 3
+        return self.part * 5 // 18
 
     @property
     def values(self) -> int:

@@ -75,7 +75,7 @@ def open_part(part: Part, haul: Haul, bounds: Bounds = USUAL) -> None:
             haul.problems.append(Problem(part.name, "unreadable_file", detail))
             return
     text = decode_text(part.data)
-    if not text.strip():
+    if not text or text.isspace():
         if not part.problems:
             haul.left_out["empty"] += 1
         return

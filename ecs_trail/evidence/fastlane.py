@@ -164,6 +164,7 @@ def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> boo
     if found is None or not _keep(text, glances, found, reading):
         return False
     reading.records_read += records
+    reading.records_set_aside += records - len(found)
     for where, span in spans.items():
         reading.spans.setdefault(where, Span()).merge(span)
     return True

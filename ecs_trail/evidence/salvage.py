@@ -158,8 +158,8 @@ class _Salvage:
         return max(place + 1, self._failed[0])
 
     def _describe(self, place: int, reason: str) -> Break:
-        rest = self.text[place:].rstrip()
-        if reason.startswith("Unterminated string") or (len(rest) <= 6 and not rest.endswith(("}", "]"))):
+        end = len(self.text.rstrip())
+        if reason.startswith("Unterminated string") or (end - place <= 6 and self.text[end - 1 : end] not in "}]"):
             return "truncated_file", (
                 f"the text ends at byte {len(self.text)} in the middle of a record or its wrapper, "
                 f"after {len(self.values)} readable values."

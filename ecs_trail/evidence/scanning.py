@@ -73,7 +73,8 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
             if size > bounds.part:
                 stream.seek(0)
                 return _scan_stream(stream, source, probe, bounds)
-            data += stream.read(max(size - len(data), 0))
+            stream.seek(0)
+            data = stream.read(size)
     except FileNotFoundError:
         return failed(source, "vanished", "the file was listed but is gone.")
     except PermissionError:
@@ -218,6 +219,7 @@ def _make_rows(haul: Haul, probe: Probe, reading: Reading, rejected: "_Rejected"
 def _close(haul: Haul, rejected: "_Rejected", reading: Reading, tally: _Tally) -> None:
     haul.finish()
     reading.records_read += haul.set_aside
+    reading.records_set_aside += haul.set_aside
     merge_spans(reading.spans, haul.spans)
     reading.problems.extend(haul.problems)
     if rejected.count:
@@ -237,6 +239,8 @@ def keep(reading: Reading, row: Row, probe: Probe, *, is_rebuilt: bool) -> None:
     span.event_sources.add(seen.event_source)
     if admits(probe, seen):
         reading.keep(row, is_rebuilt=is_rebuilt)
+    else:
+        reading.records_set_aside += 1
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ _WHOLE: Final = frozenset({"eventjson", "cloudtrailevent", "event_json", "cloud_
 #: Columns of log exports that hold whole events in CloudTrail's log group and anything elsewhere.
 _MESSAGES: Final = frozenset({"@message", "message"})
 #: Characters of one cell. A record has at most 1 MB; an opening quote without an end must not swallow a whole file.
-_CELL_LIMIT: Final = 16 << 20
+_CELL_LIMIT: Final = 4 << 20
 #: Bytes in which the header of a table ends.
 _HEADER: Final = 1 << 16
 #: A table is CloudTrail's when it has these columns, in any spelling.

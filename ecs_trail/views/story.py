@@ -11,6 +11,7 @@ from typing import Any, Final
 from ecs_trail.views import words
 from ecs_trail.views.integrity import verdict_line
 from ecs_trail.views.text import clean, count, listed, shown_time, span
+from ecs_trail.vocabulary import PARTIAL_PROBLEMS
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -121,7 +122,7 @@ def tell(document: Document) -> Story:
         verdict=verdict,
         as_of=shown_time(document["as_of"]),
         headline=_headline(main, verdict),
-        details=tuple(_details(document, main, blamed)),
+        details=(*_partial(document["evidence"]), *_details(document, main, blamed)),
         causes=tuple(blamed),
         causes_note=causes_note(main, blamed),
         items_title=items_title,
@@ -182,6 +183,13 @@ def _headline(main: Row | None, verdict: str) -> str:
 def titled(finding: Row) -> str:
     """The title of a finding, cleaned, without a full stop."""
     return clean(finding.get("title"), 240).rstrip(".") or words.finding_kind(finding.get("kind"))
+
+
+def _partial(evidence: Row) -> Iterable[str]:
+    """That evidence is missing, as the first sentence below the headline."""
+    lost = sum(problem["kind"] in PARTIAL_PROBLEMS for problem in evidence["problems"])
+    if lost:
+        yield f"This answer is partial: {count(lost, 'problem')} in the evidence; what was not seen is named below."
 
 
 def _details(document: Document, main: Row | None, blamed: Sequence[Cause]) -> Iterable[str]:

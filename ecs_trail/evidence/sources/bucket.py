@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ecs_trail.evidence.compression import EXPANSION_LIMIT
+from ecs_trail.evidence.compression import EXPANSION_LIMIT, USUAL
 from ecs_trail.evidence.ledger import Fetched, Problem
 from ecs_trail.evidence.sources.aws import DENIED, DeniedError, denial, error_code, error_message, explained
 
@@ -15,6 +15,7 @@ LIST_VERSIONS: Final = "s3:ListBucketVersions"
 GET: Final = "s3:GetObject"
 GET_VERSIONING: Final = "s3:GetBucketVersioning"
 _TRIES: Final = 3
+_PARQUET: Final = b"PAR1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Bucket:
         for _ in range(_TRIES):
             try:
                 answer = self.client.get_object(Bucket=self.name, Key=key, **self._extra)
-                return Fetched(where, data=answer["Body"].read()), answer.get("Metadata") or {}
+                return _taken(where, answer), answer.get("Metadata") or {}
             except ClientError as error:
                 return Fetched(where, problem=_problem(where, error)), {}
             except BotoCoreError as error:  # the connection broke while bytes came
@@ -161,6 +162,23 @@ class Bucket:
 
     def _explained(self, action: str, prefix: str) -> AbstractContextManager[None]:
         return explained(action, self.name_of(prefix))
+
+
+def _taken(where: str, answer: dict[str, Any]) -> Fetched:
+    """The bytes of an answer. A very large object is taken only when it is Parquet, which is read in batches; it may
+    have grown since it was listed.
+    """
+    # not `with body`: what that gives is the stream below, whose errors are those of another library
+    with closing(answer["Body"]):
+        body = answer["Body"]
+        size = answer.get("ContentLength") or 0
+        if size <= USUAL.part:
+            return Fetched(where, data=body.read())
+        head = body.read(len(_PARQUET))
+        if head == _PARQUET and size <= EXPANSION_LIMIT:
+            return Fetched(where, data=head + body.read())
+    words = f"{size} bytes; more than {USUAL.part} are not read. Copy it here and read the file: aws s3 cp."
+    return Fetched(where, problem=Problem(where, "too_large", words))
 
 
 def _problem(where: str, error: Exception) -> Problem:
