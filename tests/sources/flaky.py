@@ -101,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = len(data) + {"short": -len(data) // 2, "longer": 10}.get(fault, 0)
         self.send_response(status)
         self.send_header("Content-Length", str(max(length, 0)))
+        if status == 200:
+            self.send_header("ETag", f'"{md5(data).hexdigest()}"')
         self.end_headers()
         self.wfile.write(data[: len(data) // 2] if fault == "cut" else data[: max(length, 0)])
         if fault in {"cut", "longer"}:

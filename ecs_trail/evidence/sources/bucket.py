@@ -29,7 +29,12 @@ class Listed:
     @property
     def identity(self) -> str:
         """Which content the key stands for; empty when the listing does not say."""
-        return f"{self.size}:{self.etag.strip(chr(34))}" if self.etag else ""
+        return identity_of(self.size, self.etag)
+
+
+def identity_of(size: int, etag: str) -> str:
+    """Which content has this size and ETag; empty without one."""
+    return f"{size}:{etag.strip(chr(34))}" if etag else ""
 
 
 class Bucket:
@@ -69,8 +74,21 @@ class Bucket:
                 yield one
 
     def read(self, listed: Listed) -> Fetched:
-        """The bytes of an object, or the problem met."""
-        return replace(self.get(listed.key, listed.size)[0], identity=listed.identity)
+        """The bytes of an object, or the problem met. An object replaced since it was listed has another identity; one
+        of which fewer bytes came than were listed is asked for again.
+        """
+        fetched = self.get(listed.key, listed.size)[0]
+        for _ in range(_TRIES):
+            if fetched.data is None or not listed.etag:
+                return replace(fetched, identity=listed.identity)
+            if fetched.identity == listed.identity or (fetched.identity and not _is_same(fetched, listed)):
+                return fetched
+            if len(fetched.data) == listed.size:  # a server that gives no ETag with an object
+                return replace(fetched, identity=listed.identity)
+            words = f"{len(fetched.data)} of {listed.size} bytes came, again and again."
+            fetched = self.get(listed.key, listed.size)[0]
+        where = self.name_of(listed.key)
+        return Fetched(where, problem=Problem(where, "unreadable_file", words))
 
     def get(self, key: str, size: int = 0) -> tuple[Fetched, dict[str, str]]:
         """The bytes of an object, or the problem met (`vanished` where nothing is there), and its user metadata."""
@@ -164,6 +182,11 @@ class Bucket:
         return explained(action, self.name_of(prefix))
 
 
+def _is_same(fetched: Fetched, listed: Listed) -> bool:
+    """Whether both have one ETag, so that both should have one size."""
+    return fetched.identity.partition(":")[2] == listed.identity.partition(":")[2]
+
+
 def _taken(where: str, answer: dict[str, Any]) -> Fetched:
     """The bytes of an answer. A very large object is taken only when it is Parquet, which is read in batches; it may
     have grown since it was listed.
@@ -173,10 +196,12 @@ def _taken(where: str, answer: dict[str, Any]) -> Fetched:
         body = answer["Body"]
         size = answer.get("ContentLength") or 0
         if size <= USUAL.part:
-            return Fetched(where, data=body.read())
+            data = body.read()
+            return Fetched(where, data=data, identity=identity_of(len(data), answer.get("ETag", "")))
         head = body.read(len(_PARQUET))
         if head == _PARQUET and size <= EXPANSION_LIMIT:
-            return Fetched(where, data=head + body.read())
+            data = head + body.read()
+            return Fetched(where, data=data, identity=identity_of(len(data), answer.get("ETag", "")))
     words = f"{size} bytes; more than {USUAL.part} are not read. Copy it here and read the file: aws s3 cp."
     return Fetched(where, problem=Problem(where, "too_large", words))
 
