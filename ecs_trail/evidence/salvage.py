@@ -30,7 +30,7 @@ _TRAILER: Final = re.compile(r'"(?:NextToken|nextToken|ResponseMetadata|RetryAtt
 MAX_NAMED: Final = 20
 #: Characters tried at first; nearly every record is shorter than the first of them.
 _WINDOWS: Final = (1 << 16, 1 << 21)
-_DECODER: Final = json.JSONDecoder(strict=False)
+_DECODER: Final = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 
 def salvage(text: str) -> tuple[list[str], list[Break]]:

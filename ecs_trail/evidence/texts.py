@@ -19,7 +19,16 @@ from ecs_trail.evidence.salvage import MAX_NAMED, Break, salvage
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _SPACE: Final = b" \t\r\n"
 _LINE_STAMP: Final = re.compile(rb'^(?=[^{\["]{0,300}?\d{4}-\d\d-\d\d[T ]\d)[^{\["]{0,300}(?=[{\[])')
-_LENIENT: Final = json.JSONDecoder(strict=False)
+#: Digits that Python makes a number of; more take too long, and it refuses.
+_DIGITS: Final = 4000
+
+
+def _number(digits: str) -> int | str:
+    """A whole number, or its digits where they are too many: no reason to lose the record it stands in."""
+    return int(digits) if len(digits) < _DIGITS else digits
+
+
+_LENIENT: Final = json.JSONDecoder(strict=False, parse_int=_number)
 
 
 @dataclass(slots=True)

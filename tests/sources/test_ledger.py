@@ -232,7 +232,7 @@ def storm(seed: int, path: Path, calm: set[str]) -> int:
     return len(bucket.happened)
 
 
-@pytest.mark.parametrize("runs", [6, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [6, pytest.param(80, marks=pytest.mark.slow)])
 def test_of_seeded_storms(runs, tmp_path):
     calm = {f"e-{n}" for n in range(72)}
     faults = sum(storm(seed, tmp_path, calm) for seed in range(runs))
