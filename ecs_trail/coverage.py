@@ -45,8 +45,33 @@ def evidence_summary(
             {"source": problem.source, "kind": problem.kind, "detail": problem.detail} for problem in receipt.problems
         ],
         "coverage": [_covered(key, receipt) for key in places],
+        "ledger": _ledger(receipt),
         "bill": [asdict(charge) for charge in receipt.bill],
         **({} if integrity is None else {"integrity": integrity.document()}),
+    }
+
+
+def _ledger(receipt: Receipt) -> dict[str, Any]:
+    """Where everything went: the terms of each group sum to its first number, or `closes` is false."""
+    outside = receipt.outside
+    return {
+        "objects": {
+            "listed": receipt.files_seen + outside,
+            "read": receipt.files_read,
+            "left_out": receipt.files_left_out + outside,
+            "left_out_by_name": outside,
+            "failed": receipt.files_failed,
+        },
+        "records": {
+            "found": receipt.records_read + receipt.records_rejected,
+            "selected": receipt.events_selected,
+            "not_selected": receipt.records_not_selected,
+            "duplicate": receipt.duplicates,
+            "rejected": receipt.records_rejected,
+            "lost": receipt.records_lost,
+        },
+        "closes": receipt.closes,
+        "partial": receipt.is_partial,
     }
 
 

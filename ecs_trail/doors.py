@@ -14,6 +14,7 @@ from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.collect import OVERLAP, Collected
 from ecs_trail.evidence.collect import collect as collect_sources
+from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
@@ -37,7 +38,7 @@ SourceLike = str | Path | Store
 Progress = Callable[[int, int], None]
 
 
-def read(
+def read(  # noqa: PLR0913 - the options of the command line, each by name
     source: SourceLike | Sequence[SourceLike],
     *,
     selection: Selection | None = None,
@@ -46,6 +47,7 @@ def read(
     until: str | datetime | None = None,
     workers: int | None = None,
     max_scan: str | int | None = None,
+    max_expansion: str | int | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
@@ -54,13 +56,20 @@ def read(
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
     open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
-    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query.
+    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query; `max_expansion` is how large one file may
+    be or become when it is expanded, 192 MiB if left open.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
     chosen = selection or (session_selection(session) if session else default_selection())
     window = _window(since, until)
-    evidence = scan(_sources(source, max_scan), bounded(chosen, window), workers=workers, progress=progress)
+    evidence = scan(
+        _sources(source, max_scan),
+        bounded(chosen, window),
+        workers=workers,
+        progress=progress,
+        bounds=_bounds(max_expansion),
+    )
     frame = to_frame(evidence.events)
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
     frame.attrs["receipt"] = evidence_summary(
@@ -89,6 +98,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     chains: bool = False,
     workers: int | None = None,
     max_scan: str | int | None = None,
+    max_expansion: str | int | None = None,
     progress: Progress | None = None,
 ) -> Case:
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
@@ -102,7 +112,8 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
-    or CloudTrail Lake that reads more.
+    or CloudTrail Lake that reads more. `max_expansion` is how large one file may be or become when it is expanded, 192
+    MiB if left open.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region)
@@ -115,6 +126,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],
+        bounds=_bounds(max_expansion),
     )
     given = [read_role_state(Path(one)) for one in role_state]
     judged_at = _moment(as_of)
@@ -131,7 +143,10 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     if chains:
 
         def again(asked: Selection) -> pd.DataFrame:
-            return to_frame(scan(_sources(source, max_scan), asked, workers=workers, progress=progress).events)
+            found = scan(
+                _sources(source, max_scan), asked, workers=workers, progress=progress, bounds=_bounds(max_expansion)
+            )
+            return to_frame(found.events)
 
         case.openings = openings_behind(case, again)
     return case
@@ -168,6 +183,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     volumes: Sequence[str | Path] = (),
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
+    max_expansion: str | int | None = None,
     progress: Progress | None = None,
 ) -> Collected:
     """Read evidence into a store, which is made where there is none; a further call reads only what is new.
@@ -186,6 +202,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],
         overlap=parse_duration(overlap) if isinstance(overlap, str) else overlap,
+        bounds=_bounds(max_expansion),
     )
 
 
@@ -223,6 +240,13 @@ def _sources(
             "a checkpoint belongs to exactly one api:// source.", hint="api://REGION,REGION reads several Regions."
         )
     return opened
+
+
+def _bounds(given: str | int | None) -> Bounds:
+    size = parse_size(given) if isinstance(given, str) else given
+    if size is not None and size < 1:
+        raise UsageError(f"a file may not have {size} bytes.", hint="max_expansion is a size such as 500MB.")
+    return USUAL if size is None else Bounds.of(size)
 
 
 def _window(since: str | datetime | None, until: str | datetime | None) -> Window:

@@ -36,6 +36,7 @@ _SAID: Final = 3
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
 )
+@click.option("--max-expansion", metavar="SIZE", help="Bytes that one file may have or expand to [default: 192 MiB].")
 @click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @FORMAT

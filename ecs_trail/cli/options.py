@@ -109,6 +109,11 @@ _HOW = (
         "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."
     ),
     click.option(
+        "--max-expansion",
+        metavar="SIZE",
+        help="Bytes that one file may have or expand to before it counts as a bomb: 500MB, 2GB [default: 192 MiB].",
+    ),
+    click.option(
         "--checkpoint",
         metavar="FILE",
         help="Keep here how far an api:// source was read; the same command goes on there after a kill.",
@@ -144,6 +149,7 @@ _ARGUMENTS: Final = (
     "public_keys",
     "chains",
     "max_scan",
+    "max_expansion",
 )
 
 

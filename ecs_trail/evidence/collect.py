@@ -13,12 +13,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow.compute as pc
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.scanning import read_unit
@@ -85,11 +87,13 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
     overlap: timedelta = OVERLAP,
     limits: Limits | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    bounds: Bounds = USUAL,
 ) -> Collected:
     """Read the sources into a store, which is made where there is none.
 
     A second call reads only what is new; a call that was ended in any way is continued by the same call. What was read
-    before an error is kept. `selection` is what the store shall answer (with its window). Raises `UsageError` for a
+    before an error is kept. `bounds` are how far one file may grow.
+    `selection` is what the store shall answer (with its window). Raises `UsageError` for a
     source that is not there and a store that cannot be written, `AccessError` as the sources do.
     """
     if workers < 1:
@@ -99,7 +103,7 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
     (texts, problems), (more, troubles) = task_texts(task_files), volume_texts(volume_files)
     store.create()
     done = Collected()
-    work = _Work(store, done, workers, progress, limits or Limits(), overlap, now)
+    work = _Work(store, done, workers, progress, limits or Limits(), overlap, now, bounds)
     work.keep_states([Document.of_state(text) for text in (*texts, *more)], [*problems, *troubles], selection)
     for source in sources:
         for run, marks in work.runs(source, selection):
@@ -134,6 +138,7 @@ class _Work:
     limits: Limits
     overlap: timedelta
     now: Callable[[], datetime]
+    bounds: Bounds
 
     def keep_states(self, documents: list[Document], problems: list[Problem], selection: Selection) -> None:
         """Keep states given as files."""
@@ -174,7 +179,7 @@ class _Work:
         )
         gathering = _Gathering(self, Batch(run, str(plan), marks=dict(marks)), held, known_rows)
         units = gathering.units(source.fetch(plan))
-        readings = map_ordered(read_unit, units, probe_of(run.asked), workers=self.workers)
+        readings = map_ordered(partial(read_unit, bounds=self.bounds), units, probe_of(run.asked), workers=self.workers)
         try:
             for reading in readings:
                 gathering.take(reading)
@@ -293,7 +298,7 @@ class _Gathering:
             self._rows, self._flags = [], []
 
     def _hold(self, chunk: Chunk) -> None:
-        kept = trim(chunk, self.batch.run.asked)
+        kept, _ = trim(chunk, self.batch.run.asked)
         if kept is not None:
             self.batch.chunks.append(kept)
 

@@ -27,7 +27,7 @@ _inflate: Final[Any] = _optional("isal.isal_zlib") or zlib
 _zstandard: Final[Any] = _optional("zstandard")
 _GZIP_ERRORS: Final[tuple[type[Exception], ...]] = (zlib.error, _inflate.error)
 
-#: Bytes one file may grow to. A trail delivers at most 50 MB a file, so this bounds bombs and nothing else.
+#: Bytes all members and layers of one file may grow to in all.
 EXPANSION_LIMIT: Final = 2 << 30
 #: Growth beyond which bytes are a bomb and no log; trail files shrink about tenfold, tests up to a few hundredfold.
 RATIO_LIMIT: Final = 600
@@ -42,8 +42,48 @@ _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 #: zlib's window bits for "gzip header and trailer".
 _GZIP_WINDOW: Final = 31
 _CHUNK: Final = 1 << 18
+#: Bytes made in one step, before the bounds are looked at.
+_STEP: Final = 4 << 20
 #: A zstd block of four bytes may stand for 128 KiB, so little is fed at a time.
-_ZSTD_CHUNK: Final = 1 << 12
+_ZSTD_CHUNK: Final = 1 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of one file is held at once, in bytes: which keeps a bomb, or one endless line, in bounds.
+
+    `total`: what all its members and layers may grow to; `part`: what one of them may. A trail delivers at most 50 MB
+    a file and Firehose 128 MB, so the defaults bound what is no log. Texts of lines are read in pieces, whatever their
+    length on disk.
+    """
+
+    total: int = EXPANSION_LIMIT
+    part: int = 192 << 20
+
+    @classmethod
+    def of(cls, part: int) -> "Bounds":
+        """The bounds where somebody says what one file may grow to; an archive may hold several such files."""
+        return cls(max(EXPANSION_LIMIT, part), part)
+
+    @property
+    def whole(self) -> int:
+        """Bytes of text without lines, which can be read only as a whole; parsing takes a multiple of it."""
+        return self.part * 5 // 18
+
+    @property
+    def values(self) -> int:
+        """JSON values in such a text. Real logs have 23 bytes and more for each; a smaller one is made to cost."""
+        return self.whole // 20
+
+    @property
+    def piece(self) -> int:
+        """Bytes of lines that are read at a time."""
+        return max(self.whole // 4, 1)
+
+
+USUAL: Final = Bounds()
+#: What to do about a file that is too large, in words.
+HINT: Final = "--max-expansion SIZE reads more"
 
 
 @dataclass(slots=True)
@@ -72,26 +112,33 @@ class _Inflater(Protocol):
 class Budget:
     """How many bytes a file may still grow by; shared by all layers and members of one file."""
 
-    def __init__(self, limit: int) -> None:
-        """Start with the whole limit, in bytes."""
-        self.limit = limit
-        self.left = limit
+    def __init__(self, bounds: Bounds) -> None:
+        """Start with the whole of it."""
+        self.bounds = bounds
+        self.left = bounds.total
+
+    @property
+    def step(self) -> int:
+        """Bytes that may be made at once."""
+        return min(self.left, self.bounds.part, _STEP) + 1
 
     def take(self, produced: int, total: int, consumed: int) -> None:
         """Account for new bytes; raises `TooLargeError` past the limit or past the growth of any real log."""
         self.left -= produced
         if self.left < 0:
-            raise TooLargeError(f"expands to more than {self.limit} bytes")
+            raise TooLargeError(f"expands to more than {self.bounds.total} bytes")
+        if total > self.bounds.part:
+            raise TooLargeError(f"expands to more than {self.bounds.part} bytes")
         if total > RATIO_FROM and total > RATIO_LIMIT * max(consumed, 1):
             raise TooLargeError(f"expands more than {RATIO_LIMIT}-fold")
 
 
-def expand(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Iterator[Part]:
+def expand(data: bytes, name: str, *, bounds: Bounds = USUAL) -> Iterator[Part]:
     """The plain parts of a file: one, or one a member for zip archives (named `file.zip!member`), in archive order.
 
     What could not be expanded comes as an empty part with its problem; a readable beginning comes with its problem.
     """
-    yield from _expand(data, name, Budget(limit), 0)
+    yield from _expand(data, name, Budget(bounds), 0)
 
 
 def _expand(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]:
@@ -106,7 +153,7 @@ def _expand(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part
         try:
             plain, reason = unpack(data, budget)
         except TooLargeError as error:
-            yield Part(name, b"", [Problem(name, "too_large", f"{error}; not read.")])
+            yield Part(name, b"", [Problem(name, "too_large", f"{error}; not read. {HINT}.")])
             return
         problems = [] if reason is None else [Problem(name, "truncated_file", reason)]
         for part in _expand(plain, name, budget, depth + 1):
@@ -146,37 +193,44 @@ def _inflate_all(
 ) -> tuple[bytes, str | None]:
     """Expand member after member. Returns the bytes and, where they end early, the reason with its place."""
     label, magic = form
-    pieces: list[bytes] = []
+    made = io.BytesIO()
     total = place = 0
     while True:
         member = start()
         while not member.eof:
             chunk = data[place : place + _CHUNK]
             if not chunk:
-                return b"".join(pieces), f"{label} stream ends early at byte {place}; what precedes it counts."
+                return made.getvalue(), f"{label} stream ends early at byte {place}; what precedes it counts."
             place += len(chunk)
             pending: bytes | None = chunk
             while pending is not None:
+                step = budget.step
                 try:
-                    piece = member.decompress(pending, budget.left + 1)
+                    piece = member.decompress(pending, step)
                 except OSError as error:  # bz2 says so for damaged blocks
-                    return b"".join(pieces), f"{label} stream is damaged near byte {place}: {error}."
+                    return made.getvalue(), f"{label} stream is damaged near byte {place}: {error}."
                 total += len(piece)
                 budget.take(len(piece), total, place)
-                pieces.append(piece)
-                pending = getattr(member, "unconsumed_tail", b"") or None
+                made.write(piece)
+                pending = _rest(member, is_full=len(piece) >= step)
         place -= len(member.unused_data)
         rest = data[place : place + _CHUNK].lstrip(b"\0")
         if not rest and not data[place:].strip(b"\0"):
-            return b"".join(pieces), None
+            return made.getvalue(), None
         if not rest.startswith(magic):
-            return b"".join(pieces), f"bytes that are no {label} follow at byte {place}; what precedes them counts."
+            return made.getvalue(), f"bytes that are no {label} follow at byte {place}; what precedes them counts."
         place = data.index(magic, place)
+
+
+def _rest(member: _Inflater, *, is_full: bool) -> bytes | None:
+    """What is to be given again for more output: zlib hands it back, bz2 keeps it; None where more input is needed."""
+    tail: bytes = getattr(member, "unconsumed_tail", b"")
+    return None if member.eof or not (tail or is_full) else tail
 
 
 def _salvage_gzip(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
     """The longest readable beginning of a damaged gzip stream: small steps, then single bytes before the damage."""
-    pieces: list[bytes] = []
+    made = io.BytesIO()
     total = place = 0
     member = zlib.decompressobj(_GZIP_WINDOW)
     step = 512
@@ -189,23 +243,23 @@ def _salvage_gzip(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
                 member, step = saved, 1
                 continue
             whole = "the checksum does not hold" if "check" in str(error) else "the stream is damaged"
-            return b"".join(pieces), f"gzip: {whole} at byte {place}; what precedes it counts."
+            return made.getvalue(), f"gzip: {whole} at byte {place}; what precedes it counts."
         total += len(piece)
         place += min(step, len(data) - place)
         budget.take(len(piece), total, place)
-        pieces.append(piece)
+        made.write(piece)
         if member.eof:
             place -= len(member.unused_data)
             member, step = zlib.decompressobj(_GZIP_WINDOW), 512
             while data[place : place + 1] == b"\0":
                 place += 1
-    return b"".join(pieces), f"gzip stream ends early at byte {place}; what precedes it counts."
+    return made.getvalue(), f"gzip stream ends early at byte {place}; what precedes it counts."
 
 
 def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
     if _zstandard is None:
         return b"", "zstd needs an optional package: pip install 'ecs-trail[fast]'."
-    pieces: list[bytes] = []
+    made = io.BytesIO()
     total = place = 0
     reader = _zstandard.ZstdDecompressor()
     while data[place : place + 4] == _ZSTD:
@@ -213,19 +267,19 @@ def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
         while not frame.eof:
             chunk = data[place : place + _ZSTD_CHUNK]
             if not chunk:
-                return b"".join(pieces), f"zstd frame ends early at byte {place}; what precedes it counts."
+                return made.getvalue(), f"zstd frame ends early at byte {place}; what precedes it counts."
             try:
                 piece = frame.decompress(chunk)
             except _zstandard.ZstdError as error:
-                return b"".join(pieces), f"zstd frame is damaged near byte {place}: {error}."
+                return made.getvalue(), f"zstd frame is damaged near byte {place}: {error}."
             place += len(chunk)
             total += len(piece)
             budget.take(len(piece), total, place)
-            pieces.append(piece)
+            made.write(piece)
         place -= len(frame.unused_data)
     if place < len(data):
-        return b"".join(pieces), f"bytes that are no zstd follow at byte {place}; what precedes them counts."
-    return b"".join(pieces), None
+        return made.getvalue(), f"bytes that are no zstd follow at byte {place}; what precedes them counts."
+    return made.getvalue(), None
 
 
 def _unzip(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]:
@@ -244,7 +298,7 @@ def _unzip(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]
             try:
                 plain, reason = _read_member(archive, member, budget)
             except TooLargeError as error:
-                yield Part(inner, b"", [Problem(inner, "too_large", f"{error}; not read.")])
+                yield Part(inner, b"", [Problem(inner, "too_large", f"{error}; not read. {HINT}.")])
                 continue
             problems = [] if reason is None else [Problem(inner, "unreadable_file", reason)]
             for part in _expand(plain, inner, budget, depth + 1):
@@ -253,15 +307,15 @@ def _unzip(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budget) -> tuple[bytes, str | None]:
-    pieces: list[bytes] = []
+    made = io.BytesIO()
     total = 0
     try:
         with archive.open(member) as stream:
             while piece := stream.read(_CHUNK):
                 total += len(piece)
                 budget.take(len(piece), total, member.compress_size)
-                pieces.append(piece)
+                made.write(piece)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
         # RuntimeError is how zipfile says "encrypted"
-        return b"".join(pieces), f"zip member cannot be read to its end: {error}."
-    return b"".join(pieces), None
+        return made.getvalue(), f"zip member cannot be read to its end: {error}."
+    return made.getvalue(), None

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from ecs_trail.evidence.compression import EXPANSION_LIMIT, Part, expand
+from ecs_trail.evidence.compression import USUAL, Bounds, Part, expand
+from ecs_trail.evidence.large import trouble_of
 from ecs_trail.evidence.ledger import Found, Problem, TaskText
 from ecs_trail.evidence.moments import stamp_of
 from ecs_trail.evidence.shapes import Haul, gather, gather_table
@@ -46,14 +47,15 @@ class Contents:
     is_log: bool = False
 
 
-def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
+def unwrap(data: bytes, name: str, *, bounds: Bounds = USUAL) -> Contents:
     """Everything a file holds. Never raises for what the bytes are: trouble becomes a problem with its place."""
     contents = Contents()
     count = 0
-    for part in expand(data, name, limit=limit):
+    for part in expand(data, name, bounds=bounds):
         count += 1
         contents.problems.extend(part.problems)
-        haul = open_part(part)
+        haul = Haul(part.name)
+        open_part(part, haul, bounds)
         haul.finish()
         contents.records.extend(haul.records)
         contents.task_texts.extend(haul.task_texts)
@@ -65,34 +67,32 @@ def unwrap(data: bytes, name: str, *, limit: int = EXPANSION_LIMIT) -> Contents:
     return contents
 
 
-def open_part(part: Part) -> Haul:
-    """What one plain part holds. Its own problems (`part.problems`) are not repeated."""
-    haul = Haul(part.name)
-    _read_part(part, haul)
-    return haul
-
-
-def _read_part(part: Part, haul: Haul) -> None:
+def open_part(part: Part, haul: Haul, bounds: Bounds = USUAL) -> None:
+    """Fill the haul with what one plain part holds. Its own problems (`part.problems`) are not repeated."""
     for place, magic, label in _FOREIGN:
         if part.data.startswith(magic, place):
             detail = f"{label}; only JSON, CSV and Parquet, plain or compressed, are read here."
             haul.problems.append(Problem(part.name, "unreadable_file", detail))
             return
     text = decode_text(part.data)
-    if not text.strip():
+    if not text or text.isspace():
         if not part.problems:
             haul.left_out["empty"] += 1
         return
     if _read_csv(text, haul):
+        return
+    trouble = trouble_of(text, bounds)
+    if trouble:
+        haul.problems.append(Problem(part.name, "too_large", trouble))
         return
     values = read_values(text, part.name)
     if not values.is_json:
         _judge(part, text, haul)
         return
     for value in values.values:
-        gather(value, haul)
+        gather(bytes(value), haul)
     if values.problems:
-        if haul.records or haul.task_texts or _looks_like_evidence(part, text):
+        if haul.count or haul.task_texts or _looks_like_evidence(part, text):
             haul.problems.extend(values.problems)
         else:
             haul.left_out.clear()
@@ -103,7 +103,7 @@ def _read_csv(text: bytes, haul: Haul) -> bool:
     first_line = text.lstrip(b"\r\n").partition(b"\n")[0][:4096].lower()
     if text[:1] in (b"{", b"[") or not (b"event" in first_line or b"message" in first_line):
         return False
-    table = table_of_csv(text.decode("utf-8", errors="replace"))
+    table = table_of_csv(text)
     if table is None:
         return False
     gather_table(table, haul)

@@ -75,11 +75,14 @@ _NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORTH_CUTTING: Final = 16
 
 
-def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading) -> bool:
-    """Read a part into `reading` when it is plain CloudTrail; False, with `reading` untouched, when it is not."""
+def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading, *, first: int = 0) -> bool:
+    """Read a part into `reading` when it is plain CloudTrail; False, with `reading` untouched, when it is not.
+
+    `first` is the place of its first record.
+    """
     if not _is_unicode(text):
         return False
-    kept = Reading(source)
+    kept = Reading(source, first=first)
     for piece in _pieces(text):
         if not _scan_piece(piece, probe, kept):
             return False
@@ -161,6 +164,7 @@ def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> boo
     if found is None or not _keep(text, glances, found, reading):
         return False
     reading.records_read += records
+    reading.records_set_aside += records - len(found)
     for where, span in spans.items():
         reading.spans.setdefault(where, Span()).merge(span)
     return True
@@ -306,7 +310,7 @@ def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], re
     if slices is None:
         every = _slices(text)
         slices = [every[number] for number in found]
-    before = reading.records_read
+    before = reading.first + reading.records_read
     glances.clear()  # their space serves the rows
     try:
         for number, record in zip(found, slices, strict=True):

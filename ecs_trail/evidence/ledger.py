@@ -97,6 +97,8 @@ class Fetched:
     identity: str = ""
     mark: str = ""
     stored: "Stored | None" = None
+    #: Objects listed and left out for what their names say (a day outside the window); they are no units.
+    outside: int = 0
 
 
 @dataclass(slots=True)
@@ -157,6 +159,8 @@ class Reading:
     failed: bool = False
     records_read: int = 0
     records_rejected: int = 0
+    #: Records that cannot match, of which no row was made.
+    records_set_aside: int = 0
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     rebuilt: list[bool] = field(default_factory=list)
     packed: list[bytes] = field(default_factory=list)
@@ -165,6 +169,8 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     spans: Spans = field(default_factory=dict)
     newest_stamp: datetime | None = None
+    #: The place of the first record, where a text is read in pieces.
+    first: int = 0
 
     def keep(self, row: tuple[Any, ...], *, is_rebuilt: bool) -> None:
         """Take one row; pack what is there when it has become much."""
@@ -178,6 +184,7 @@ class Reading:
     def absorb(self, other: "Reading") -> None:
         """Take over the records and spans of another reading of the same source."""
         self.records_read += other.records_read
+        self.records_set_aside += other.records_set_aside
         self.packed.extend(other.packed)
         for row, is_rebuilt in zip(other.rows, other.rebuilt, strict=True):
             self.keep(row, is_rebuilt=is_rebuilt)
@@ -187,7 +194,9 @@ class Reading:
 @dataclass(slots=True)
 class Receipt:
     """What a scan did. It closes: `files_seen == files_read + files_left_out + files_failed`, and
-    `records_read == events_selected + records_not_selected + duplicates`; rejected records are counted apart.
+    `records_read == events_selected + records_not_selected + duplicates + records_lost`; rejected
+    records are counted apart. Each term
+    is counted where it happens and none is what the others leave over, so a record lost on the way shows (`closes`).
 
     A file with a readable part counts as read and has its problem as well. `left_out` counts whole files by kind,
     `items_left_out` single items inside files that also held records. `duplicates` counts further copies of selected
@@ -210,6 +219,17 @@ class Receipt:
     newest_stamp: datetime | None = None
     spans: Spans = field(default_factory=dict)
     bill: list[Charge] = field(default_factory=list)
+    #: Objects listed and left out unread for what their names say; they are in no other number.
+    outside: int = 0
+    #: Records that a store held and its broken parts no longer give; a problem names each part.
+    records_lost: int = 0
+
+    @property
+    def closes(self) -> bool:
+        """True when no file and no record is unaccounted for."""
+        files = self.files_read + self.files_left_out + self.files_failed
+        records = self.events_selected + self.records_not_selected + self.duplicates + self.records_lost
+        return self.files_seen == files and self.records_read == records
 
     @property
     def files_left_out(self) -> int:
@@ -230,7 +250,10 @@ class Receipt:
         self.items_left_out.update(other.items_left_out)
         self.records_read += other.records_read
         self.records_rejected += other.records_rejected
+        self.records_not_selected += other.records_not_selected
         self.duplicates += other.duplicates
+        self.outside += other.outside
+        self.records_lost += other.records_lost
         self.problems.extend(other.problems)
         self.bill.extend(other.bill)
         self.see_stamp(other.newest_stamp)
@@ -253,6 +276,7 @@ class Receipt:
         self.items_left_out.update(reading.items_left_out)
         self.records_read += reading.records_read
         self.records_rejected += reading.records_rejected
+        self.records_not_selected += reading.records_set_aside
         self.problems.extend(reading.problems)
         self.see_stamp(reading.newest_stamp)
         merge_spans(self.spans, reading.spans)

@@ -72,17 +72,20 @@ def opened(chunks: Iterable[Chunk], names: Sequence[str]) -> dict[str, pa.Chunke
     }
 
 
-def trim(chunk: Chunk, selection: Selection) -> Chunk | None:
-    """The rows of a packed chunk that belong to the selection, in their order; None when there are none."""
+def trim(chunk: Chunk, selection: Selection) -> tuple[Chunk | None, int]:
+    """The rows of a packed chunk that belong to the selection, in their order, None when there are none; and how many
+    do not belong to it.
+    """
     asked = pa.table(opened([chunk], _ASKED))
     kept = selection.filter(asked.append_column(_INDEX, pa.array(range(asked.num_rows), type=pa.int64())))
     if kept.num_rows == asked.num_rows:
-        return chunk
+        return chunk, 0
+    others = asked.num_rows - kept.num_rows
     if not kept.num_rows:
-        return None
+        return None, others
     (batch,) = _batches(chunk, range(len(_ALL)))
     found = batch.take(kept.column(_INDEX).combine_chunks())
-    return _sealed(found) if isinstance(chunk, bytes) else found
+    return _sealed(found) if isinstance(chunk, bytes) else found, others
 
 
 def gather(chunks: list[Chunk], order: pa.Array) -> dict[str, pa.ChunkedArray]:

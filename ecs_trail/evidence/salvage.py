@@ -23,18 +23,18 @@ _OPENING: Final = re.compile(rf'\{{\s*"(?:{_OPENERS})"\s*:')
 _RECORD_OPENING: Final = re.compile(
     r'\{\s*"(?:eventVersion|userIdentity|eventTime|eventSource|eventName|awsRegion|eventID|EventId|EventName)"\s*:'
 )
-_BETWEEN: Final = re.compile(r"[\s,\]}]*")
+_BETWEEN: Final = re.compile(r"[\s,\]}]*", re.ASCII)
 #: Keys that may follow the list of records in its own wrapper.
 _TRAILER: Final = re.compile(r'"(?:NextToken|nextToken|ResponseMetadata|RetryAttempts)"\s*:')
 #: Breaks of one text that are described one by one; a text can be broken in many thousand places.
 MAX_NAMED: Final = 20
 #: Characters tried at first; nearly every record is shorter than the first of them.
 _WINDOWS: Final = (1 << 16, 1 << 21)
-_DECODER: Final = json.JSONDecoder(strict=False)
+_DECODER: Final = json.JSONDecoder(strict=False, parse_int=str, parse_float=str)
 
 
 def salvage(text: str) -> tuple[list[str], list[Break]]:
-    """The readable values of a text, and its breaks as (problem kind, place and reason).
+    """The readable values of a text of one character a byte, and its breaks as (problem kind, place and reason).
 
     A text of whole values one after the other (Firehose) has no breaks. Work is bounded: parsing stops after reading
     some multiple of the text, which only hostile nesting can reach.
@@ -158,23 +158,19 @@ class _Salvage:
         return max(place + 1, self._failed[0])
 
     def _describe(self, place: int, reason: str) -> Break:
-        rest = self.text[place:].rstrip()
-        if reason.startswith("Unterminated string") or (len(rest) <= 6 and not rest.endswith(("}", "]"))):
+        end = len(self.text.rstrip())
+        if reason.startswith("Unterminated string") or (end - place <= 6 and self.text[end - 1 : end] not in "}]"):
             return "truncated_file", (
-                f"the text ends at byte {_bytes(self.text)} in the middle of a record or its wrapper, "
+                f"the text ends at byte {len(self.text)} in the middle of a record or its wrapper, "
                 f"after {len(self.values)} readable values."
             )
         line = self.text.count("\n", 0, place) + 1
         return (
             "broken_json",
-            f"line {line}, byte {_bytes(self.text[:place])}: {reason}; what can be read around it counts.",
+            f"line {line}, byte {place}: {reason}; what can be read around it counts.",
         )
 
 
 def _may_be_cut(error: json.JSONDecodeError, length: int) -> bool:
     """True when an error may come from the end of the window and not from the text."""
     return error.pos > length - 16 or error.msg.startswith("Unterminated")
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", errors="replace"))

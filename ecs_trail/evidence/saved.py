@@ -4,6 +4,8 @@ A state is known by the members AWS gives it, never by a file's name: `DescribeT
 `DescribeServices` answers, `ECS Task State Change` events, and the role state of `snapshots.role_states`.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -16,6 +18,10 @@ _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _TEXT: Final = msgspec.json.Decoder(str)
 TASK_CHANGE: Final = "ECS Task State Change"
+#: Bytes of an object beyond which its members are counted first, and how many it may have.
+_LARGE: Final = 2 << 20
+_MEMBERS: Final = 100_000
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],]', re.DOTALL)
 #: Members that an answer may have beside its list; an object with others is something else.
 _BESIDE: Final = frozenset({"failures", "ResponseMetadata", "nextToken", "NextToken"}) | {
     "capturedAt",
@@ -55,7 +61,7 @@ def kind_of_state(fields: Fields) -> str | None:
     return None
 
 
-def kind_of_list(items: list[bytes]) -> str | None:
+def kind_of_list(items: Sequence[msgspec.Raw]) -> str | None:
     """The kind of a list of states (`aws … --query tasks`): one answer, so one moment; None for any other list."""
     if not items:
         return None
@@ -65,18 +71,40 @@ def kind_of_list(items: list[bytes]) -> str | None:
     return None
 
 
-def fields_of(value: bytes) -> Fields | None:
-    """The members of a JSON object, each as the bytes it stands in; None for anything else."""
+def fields_of(value: bytes | msgspec.Raw) -> Fields | None:
+    """The members of a JSON object, each as the bytes it stands in; None for anything else, also for an object with
+    so many members that no service wrote it.
+    """
+    if len(memoryview(value)) > _LARGE and _is_vast(bytes(value)):
+        return None
     try:
         return _OBJECT.decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 
-def items_of(value: bytes) -> list[bytes]:
+def _is_vast(value: bytes) -> bool:
+    """True for an object with more members than any wrapper or record has. They would all be held at once."""
+    if value.count(b'":') < _MEMBERS:
+        return False
+    depth = members = 0
+    for token in _TOKEN.finditer(value):
+        found = token.group()
+        if found in {b"{", b"["}:
+            depth += 1
+        elif found in {b"}", b"]"}:
+            depth -= 1
+        elif found == b"," and depth == 1:
+            members += 1
+            if members > _MEMBERS:
+                return True
+    return False
+
+
+def items_of(value: bytes) -> Sequence[msgspec.Raw]:
     """The entries of a JSON list, each as the bytes it stands in; empty for anything else."""
     try:
-        return [bytes(item) for item in _LIST.decode(value)]
+        return _LIST.decode(value)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return []
 

@@ -11,6 +11,7 @@ import gzip
 import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +27,15 @@ from ecs_trail.evidence.tables import Table, lacking, record_of, table_of_athena
 from ecs_trail.evidence.texts import compact, is_json, lenient, read_values
 
 MAX_DEPTH: Final = 12
-_MESSAGE_LIMIT: Final = 64 << 20
+#: Bytes of JSON text inside a JSON string; CloudTrail and CloudWatch keep such a text below 1 MB, and texts inside
+#: texts are held all at once.
+_MESSAGE_LIMIT: Final = 4 << 20
+#: Bytes of base64 data after expansion; a subscription holds a few hundred messages.
+_PAYLOAD_LIMIT: Final = 16 << 20
+#: Members of an object that is spelled anew: it becomes Python objects on the way.
+_ANEW: Final = 1_000_000
+#: Records that may wait to be drained.
+_WAITING: Final = 4096
 
 #: Text fields that carry JSON text of their own, and binary fields that carry it in base64 (often gzipped).
 _TEXT_FIELDS: Final = frozenset(
@@ -56,6 +65,13 @@ class Haul:
     spans: Spans = field(default_factory=dict)
     #: Whether any OCSF 1.0 event here carries request parameters; None when there is no such event.
     carries_parameters: bool | None = None
+    #: Called when many records wait, to `drain` them: a text may hold millions.
+    relief: Callable[[], None] | None = None
+
+    @property
+    def count(self) -> int:
+        """Records found so far, drained ones included."""
+        return self.drained + len(self.records)
 
     def drain(self) -> list[Found]:
         """The records found so far, taken out; the next keep counting on from them."""
@@ -70,7 +86,9 @@ class Haul:
 
     def take(self, text: bytes, *, is_rebuilt: bool = False) -> None:
         """Keep one record."""
-        self.records.append(Found(text, self.source, self.drained + len(self.records), is_rebuilt))
+        self.records.append(Found(text, self.source, self.count, is_rebuilt))
+        if self.relief is not None and len(self.records) >= _WAITING:
+            self.relief()
 
     def finish(self) -> None:
         """Name what can be said only when everything has been seen: an event may well have no parameters."""
@@ -105,8 +123,8 @@ def gather(value: bytes, haul: Haul, depth: int = 0) -> None:
             haul.take_state(value, listed)
             return
         for item in items:
-            gather(item, haul, depth + 1)
-    elif not (first == b'"' and depth and _gather_text(_text(value), haul, depth)):
+            gather(bytes(item), haul, depth + 1)
+    elif not (first == b'"' and depth and _gather_field(value, haul, depth)):
         haul.left_out["not_cloudtrail"] += 1
 
 
@@ -136,6 +154,8 @@ def _gather_object(value: bytes, haul: Haul, depth: int) -> None:
 
 
 def _spelled_anew(value: bytes) -> bytes:
+    if value.count(b",") > _ANEW:
+        return b""
     try:
         return compact(lenient(value))
     except (ValueError, RecursionError):
@@ -230,7 +250,7 @@ def _gather_known(fields: Fields, haul: Haul, depth: int) -> bool:
             items = _items(bytes(fields[name]))
             haul.is_log = haul.is_log or not items
             for item in items:
-                gather(item, haul, depth + 1)
+                gather(bytes(item), haul, depth + 1)
             return True
     return False
 
@@ -250,19 +270,21 @@ def gather_table(table: Table, haul: Haul) -> None:
     """Find the records of a table: in a column with the whole event, else made of the columns."""
     haul.is_log = True
     missing = lacking(table.columns)
-    if missing and table.rows:
-        detail = f"a table without {' and '.join(missing)}; its events say less."
-        haul.remark(detail)
-    if table.short:
-        kind = "truncated_file" if table.is_cut else "broken_json"
-        detail = f"{len(table.short)} rows have too few cells, the first is row {table.short[0]}; they are not read."
-        haul.problems.append(Problem(haul.source, kind, detail))
     for row in table.rows:
+        if missing:
+            haul.remark(f"a table without {' and '.join(missing)}; its events say less.")
+            missing = []
         whole = whole_event(row)
         if whole is not None:
             gather(whole, haul, 1)
         else:
             haul.take(record_of(row), is_rebuilt=True)
+    if table.short:
+        kind = "truncated_file" if table.is_cut else "broken_json"
+        detail = f"{table.short} rows have too few cells, the first is row {table.first_short}; they are not read."
+        haul.problems.append(Problem(haul.source, kind, detail))
+    if table.trouble:
+        haul.problems.append(Problem(haul.source, "broken_json", table.trouble))
 
 
 def _gather_table(table: Table | None, haul: Haul) -> bool:
@@ -274,7 +296,7 @@ def _gather_table(table: Table | None, haul: Haul) -> bool:
 
 def _gather_inside(fields: Fields, haul: Haul, depth: int) -> None:
     """Look into every value of an object that says nothing itself."""
-    before = (len(haul.records), len(haul.problems), len(haul.task_texts), haul.left_out.total())
+    before = (haul.count, len(haul.problems), len(haul.task_texts), haul.left_out.total())
     was_log = haul.is_log
     for name, raw in fields.items():
         value = bytes(raw)
@@ -287,7 +309,7 @@ def _gather_inside(fields: Fields, haul: Haul, depth: int) -> None:
         elif value[:1] == b'"' and (name in _TEXT_FIELDS or name in _BINARY_FIELDS):
             _gather_field(value, haul, depth, is_binary=name in _BINARY_FIELDS)
     haul.left_out = +haul.left_out
-    after = (len(haul.records), len(haul.problems), len(haul.task_texts), haul.left_out.total())
+    after = (haul.count, len(haul.problems), len(haul.task_texts), haul.left_out.total())
     if before == after and haul.is_log == was_log:
         haul.left_out["not_cloudtrail"] += 1
 
@@ -295,6 +317,10 @@ def _gather_inside(fields: Fields, haul: Haul, depth: int) -> None:
 def _gather_field(value: bytes, haul: Haul, depth: int, *, is_binary: bool = False) -> bool:
     if value[:1] in (b"{", b"["):
         gather(value, haul, depth + 1)
+        return True
+    if len(value) > _MESSAGE_LIMIT:
+        words = f"a text of {len(value)} bytes inside a value, more than any record has; it is not looked into."
+        haul.problems.append(Problem(haul.source, "too_large", words))
         return True
     text = _text(value)
     if is_binary:
@@ -322,7 +348,7 @@ def _from_base64(text: str) -> str | None:
     try:
         data = base64.b64decode(text, validate=True)
         if data.startswith(b"\x1f\x8b"):
-            data = zlib.decompressobj(31).decompress(data, _MESSAGE_LIMIT)
+            data = zlib.decompressobj(31).decompress(data, _PAYLOAD_LIMIT)
     except (binascii.Error, ValueError, zlib.error, gzip.BadGzipFile):
         return None
     return data.decode("utf-8", errors="replace")

@@ -6,8 +6,8 @@ of the columns, under their own names; `records.row_of` knows the spellings.
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +18,10 @@ from ecs_trail.evidence.texts import compact, is_json
 _WHOLE: Final = frozenset({"eventjson", "cloudtrailevent", "event_json", "cloud_trail_event"})
 #: Columns of log exports that hold whole events in CloudTrail's log group and anything elsewhere.
 _MESSAGES: Final = frozenset({"@message", "message"})
-_CELL_LIMIT: Final = 2**31 - 1
+#: Characters of one cell. A record has at most 1 MB; an opening quote without an end must not swallow a whole file.
+_CELL_LIMIT: Final = 4 << 20
+#: Bytes in which the header of a table ends.
+_HEADER: Final = 1 << 16
 #: A table is CloudTrail's when it has these columns, in any spelling.
 _NEEDED: Final = frozenset({"eventName", "eventTime"})
 _ONE_OF: Final = frozenset({"eventSource", "eventID"})
@@ -32,12 +35,16 @@ Row = Mapping[str, str | None]
 
 @dataclass(slots=True)
 class Table:
-    """Columns and rows. `short` are the numbers of rows with too few cells, `is_cut` whether the last is one."""
+    """Columns and rows. What else is known only when the rows have been gone through: how many have too few cells,
+    the first of them, whether the last is one, and why the table ends early.
+    """
 
     columns: Sequence[str]
-    rows: Sequence[Row]
-    short: list[int] = field(default_factory=list)
+    rows: Iterable[Row]
+    short: int = 0
+    first_short: int = 0
     is_cut: bool = False
+    trouble: str = ""
 
 
 def is_table(columns: Sequence[str]) -> bool:
@@ -70,24 +77,54 @@ def record_of(row: Row) -> bytes:
     return compact({name.strip(): value for name, value in row.items() if name and value not in (None, "")})
 
 
-def table_of_csv(text: str) -> Table | None:
-    """CSV text as a table, or None when it is none of CloudTrail's. Cells may hold line ends."""
-    first_line = text.lstrip("\r\n").partition("\n")[0]
+def table_of_csv(text: bytes) -> Table | None:
+    """CSV text as a table, or None when it is none of CloudTrail's. Cells may hold line ends. Rows are made one by one,
+    as they are asked for, once.
+    """
+    first_line = text[:_HEADER].lstrip(b"\r\n").partition(b"\n")[0].decode("utf-8", errors="replace")
     delimiter = ";" if first_line.count(";") > first_line.count(",") else "," if "," in first_line else "\t"
-    # A record may be 256 KB and csv's own limit is lower; the file is in memory already.
-    csv.field_size_limit(_CELL_LIMIT)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    csv.field_size_limit(_CELL_LIMIT)  # csv's own limit is lower than a record may be
     try:
-        header = next(reader, [])
-        if not is_table(header) and not has_messages(header):
-            return None
-        cells = [row for row in reader if any(row)]
+        header = next(_cells_of(text, delimiter), [])
     except csv.Error:
         return None
-    table = Table(header, [dict(zip(header, row, strict=False)) for row in cells if len(row) >= len(header)])
-    table.short = [number for number, row in enumerate(cells) if len(row) < len(header)]
-    table.is_cut = bool(table.short) and table.short[-1] == len(cells) - 1
-    return table if is_table(header) or any(whole_event(row) for row in table.rows) else None
+    if is_table(header):
+        return _opened(text, delimiter)
+    return (
+        _opened(text, delimiter)
+        if has_messages(header) and any(whole_event(row) for row in _opened(text, delimiter).rows)
+        else None
+    )
+
+
+def _opened(text: bytes, delimiter: str) -> Table:
+    cells = _cells_of(text, delimiter)
+    table = Table(next(cells, []), ())
+    table.rows = _rows_of(table, cells)
+    return table
+
+
+def _cells_of(text: bytes, delimiter: str) -> Iterator[list[str]]:
+    stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", errors="replace", newline="")
+    return csv.reader(stream, delimiter=delimiter)
+
+
+def _rows_of(table: Table, cells: Iterator[list[str]]) -> Iterator[Row]:
+    header = table.columns
+    number = 0
+    try:
+        for row in cells:
+            if not any(row):
+                continue
+            table.is_cut = len(row) < len(header)
+            if not table.is_cut:
+                yield dict(zip(header, row, strict=False))
+            else:
+                table.first_short = table.first_short if table.short else number
+                table.short += 1
+            number += 1
+    except csv.Error as error:
+        table.trouble = f"row {number}: {error}; neither it nor what follows is read."
 
 
 def table_of_lake(value: bytes) -> Table | None:

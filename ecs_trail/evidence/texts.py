@@ -7,18 +7,28 @@ One value, lines of values (also behind a time stamp, as CloudWatch exports them
 import codecs
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.salvage import MAX_NAMED, salvage
+from ecs_trail.evidence.salvage import MAX_NAMED, Break, salvage
 
 _ANY: Final = msgspec.json.Decoder(msgspec.Raw)
 _SPACE: Final = b" \t\r\n"
 _LINE_STAMP: Final = re.compile(rb'^(?=[^{\["]{0,300}?\d{4}-\d\d-\d\d[T ]\d)[^{\["]{0,300}(?=[{\[])')
-_LENIENT: Final = json.JSONDecoder(strict=False)
+#: Digits that Python makes a number of; more take too long, and it refuses.
+_DIGITS: Final = 4000
+
+
+def _number(digits: str) -> int | str:
+    """A whole number, or its digits where they are too many: no reason to lose the record it stands in."""
+    return int(digits) if len(digits) < _DIGITS else digits
+
+
+_LENIENT: Final = json.JSONDecoder(strict=False, parse_int=_number)
 
 
 @dataclass(slots=True)
@@ -27,7 +37,7 @@ class Values:
 
     `is_json` is false for no JSON at all."""
 
-    values: list[bytes] = field(default_factory=list)
+    values: Sequence[bytes | msgspec.Raw] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     is_json: bool = True
 
@@ -62,15 +72,24 @@ def read_values(data: bytes, source: str) -> Values:
         return Values(is_json=False)
     if lines is not None:
         return _read_lines(lines, source, data)
-    values, breaks = salvage(data.decode("utf-8", errors="replace"))
-    problems = [Problem(source, kind, detail) for kind, detail in breaks]
-    return Values([value.encode("utf-8", errors="replace") for value in values], problems)
+    values, breaks = _salvaged(data)
+    return Values(values, [Problem(source, kind, detail) for kind, detail in breaks])
 
 
-def _whole_lines(text: bytes) -> list[bytes] | None:
+def _salvaged(data: bytes) -> tuple[list[bytes], list[Break]]:
+    """What is left of broken text. It is looked at byte by byte: as text, one rare character would quadruple it."""
+    values, breaks = salvage(data.decode("latin-1"))
+    return [_unicode(value.encode("latin-1")) for value in values], breaks
+
+
+def _unicode(value: bytes) -> bytes:
+    return value if value.isascii() else value.decode("utf-8", errors="replace").encode("utf-8", errors="replace")
+
+
+def _whole_lines(text: bytes) -> Sequence[bytes | msgspec.Raw] | None:
     """The values of a text of JSON lines without any fault, or None."""
     try:
-        return [bytes(value) for value in _ANY.decode_lines(text)]
+        return _ANY.decode_lines(text)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
@@ -110,7 +129,7 @@ def _lines(text: bytes) -> list[tuple[int, bytes]] | None:
         stripped = line.strip(_SPACE)
         if not stripped:
             continue
-        body = _LINE_STAMP.sub(b"", stripped, count=1)
+        body = without_stamp(stripped)
         whole += (body[:1], body[-1:]) in _PAIRS
         kept.append((number, body))
     if whole == 0 or (len(kept) == 1 and kept[0][1] == text):
@@ -118,17 +137,23 @@ def _lines(text: bytes) -> list[tuple[int, bytes]] | None:
     return kept if whole * 2 > len(kept) or (whole and len(kept) == 2) else None
 
 
+def without_stamp(line: bytes) -> bytes:
+    """A line without the time stamp that CloudWatch exports put before it."""
+    return _LINE_STAMP.sub(b"", line, count=1)
+
+
 _PAIRS: Final = {(b"{", b"}"), (b"[", b"]")}
 
 
 def _read_lines(lines: list[tuple[int, bytes]], source: str, data: bytes) -> Values:
-    found = Values()
+    read: list[bytes] = []
+    found = Values(read)
     for number, line in lines:
         if is_json(line):
-            found.values.append(line)
+            read.append(line)
             continue
-        values, breaks = salvage(line.decode("utf-8", errors="replace"))
-        found.values.extend(value.encode("utf-8", errors="replace") for value in values)
+        values, breaks = _salvaged(line)
+        read.extend(values)
         is_last = number == lines[-1][0] and not data.endswith(b"\n")
         for kind, detail in breaks:
             what = kind if is_last else "broken_json"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ecs_trail.views import words
-from ecs_trail.views.integrity import verdict_line
+from ecs_trail.views.seen import looked_at, unseen
 from ecs_trail.views.text import clean, count, listed, shown_time, span
+from ecs_trail.vocabulary import PARTIAL_PROBLEMS
 
 Document = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -27,7 +28,6 @@ _STATE_PLACE: Final = {
         ("stuck", "failed_to_start", "stopping", "running", "recovered", "stopped", "unknown")
     )
 }
-_PROBLEMS_SHOWN: Final = 3
 _OPEN: Final = "open"
 _OPEN_SHOWN: Final = 3
 #: Kind of finding -> words about its first moment.
@@ -36,8 +36,6 @@ _FIRST: Final = {
     "provisioning_blocked": "the first task failed at",
     "tls_blocked": "the first certificate was affected at",
 }
-#: Saved task states are no CloudTrail files, so they are counted as left out, but they are used.
-_TASK_STATE: Final = "task_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def tell(document: Document) -> Story:
         verdict=verdict,
         as_of=shown_time(document["as_of"]),
         headline=_headline(main, verdict),
-        details=tuple(_details(document, main, blamed)),
+        details=(*_partial(document["evidence"]), *_details(document, main, blamed)),
         causes=tuple(blamed),
         causes_note=causes_note(main, blamed),
         items_title=items_title,
@@ -130,8 +128,8 @@ def tell(document: Document) -> Story:
         rivals=rivals(main),
         repairs=repairs(main),
         others=tuple(_other(finding) for finding in in_order[1:]),
-        looked_at=tuple(_looked_at(document)),
-        unseen=tuple(_unseen(document["evidence"])),
+        looked_at=tuple(looked_at(document)),
+        unseen=tuple(unseen(document["evidence"])),
         sources=tuple(_source(source) for source in document["evidence"]["sources"]),
     )
 
@@ -182,6 +180,13 @@ def _headline(main: Row | None, verdict: str) -> str:
 def titled(finding: Row) -> str:
     """The title of a finding, cleaned, without a full stop."""
     return clean(finding.get("title"), 240).rstrip(".") or words.finding_kind(finding.get("kind"))
+
+
+def _partial(evidence: Row) -> Iterable[str]:
+    """That evidence is missing, as the first sentence below the headline."""
+    lost = sum(problem["kind"] in PARTIAL_PROBLEMS for problem in evidence["problems"])
+    if lost:
+        yield f"This answer is partial: {count(lost, 'problem')} in the evidence; what was not seen is named below."
 
 
 def _details(document: Document, main: Row | None, blamed: Sequence[Cause]) -> Iterable[str]:
@@ -349,52 +354,3 @@ def _other(finding: Row) -> Other:
 def _source(source: object) -> str:
     named = source.get("source") or source.get("name") if isinstance(source, Mapping) else source
     return clean(named)
-
-
-def _looked_at(document: Document) -> Iterable[str]:
-    evidence = document["evidence"]
-    window = evidence["window"]
-    saved = sum(row["count"] for row in evidence["left_out"] if row["kind"] == _TASK_STATE)
-    beside = f" and {count(saved, 'saved task state')}" if saved else ""
-    start, end = window.get("start"), window.get("end")
-    reach = f", {_short(start)} to {_short(end)}" if start and end else ""
-    files = f"{count(evidence['files_read'], 'file')}{beside}"
-    yield f"{count(evidence['records_read'], 'record')} in {files}{reach}."
-    parts = [
-        count(len(document["roles"]), "role"),
-        _states(document["tasks"], "task"),
-        _states(document["volumes"], "volume"),
-        _states(document["tls"], "TLS secret"),
-    ]
-    if "integrity" in evidence:
-        yield f"Integrity by CloudTrail's digests: {verdict_line(evidence['integrity'])}"
-    selected = count(evidence["events_selected"], "event")
-    yield f"{selected} about ECS infrastructure: {'; '.join(parts)}."
-
-
-def _states(rows: Sequence[Row], name: str) -> str:
-    tally: dict[str, int] = {}
-    for row in rows:
-        state = clean(row.get("state")).replace("_", " ")
-        tally[state] = tally.get(state, 0) + 1
-    states = ", ".join(f"{number:,} {state}" for state, number in tally.items())
-    return f"{count(len(rows), name)}{f' ({states})' if states else ''}"
-
-
-def _unseen(evidence: Row) -> Iterable[str]:
-    failed, rejected = evidence["files_failed"], evidence["records_rejected"]
-    if failed:
-        yield f"{count(failed, 'file')} could not be read: the answer is partial."
-    if rejected:
-        yield f"{count(rejected, 'record')} could not be read: the answer is partial."
-    problems = evidence["problems"]
-    yield from (words.problem(row) for row in problems[:_PROBLEMS_SHOWN])
-    if len(problems) > _PROBLEMS_SHOWN:
-        yield f"… and {count(len(problems) - _PROBLEMS_SHOWN, 'more problem')}, listed in the JSON answer."
-    left_out = [words.left_out(row["kind"], row["count"]) for row in evidence["left_out"] if row["kind"] != _TASK_STATE]
-    if left_out:
-        yield f"Left out as no evidence: {listed(left_out, most=6)}."
-    gaps = [row for row in evidence["coverage"] if row.get("complete") is False]
-    if 0 < len(gaps) < len(evidence["coverage"]):  # where every place has gaps, the lines above have said so
-        places = dict.fromkeys(f"{clean(row.get('account'))} {clean(row.get('region'))}".strip() for row in gaps)
-        yield f"Seen only in part: {listed(places, most=4)}."

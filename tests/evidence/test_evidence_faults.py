@@ -16,6 +16,7 @@ import zstandard
 from evidence_builders import dump, envelope, read, record, subscription
 
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.compression import Bounds
 from ecs_trail.evidence.containers import unwrap
 from ecs_trail.evidence.scanning import scan_bytes
 from ecs_trail.evidence.sources import open_source
@@ -350,9 +351,9 @@ def test_the_limit_holds_over_all_members_and_layers() -> None:
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(4):
             archive.writestr(f"{number}.json", gzip.compress(COMPACT))
-    whole = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), limit=1 << 20)
+    whole = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), bounds=Bounds(1 << 20))
     assert (whole.records_read, whole.problems) == (80, [])
-    small = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), limit=len(COMPACT) * 2)
+    small = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), bounds=Bounds(len(COMPACT) * 2))
     assert 0 < small.records_read < 80
     assert {problem.kind for problem in small.problems} == {"too_large"}
 

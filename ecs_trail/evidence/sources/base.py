@@ -6,12 +6,14 @@ files: rows are sorted by time, causal rank and id, and of several copies the on
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
 from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import Chunk, pack, trim
@@ -150,24 +152,25 @@ def scan(
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
     volume_files: Sequence[Path] = (),
+    bounds: Bounds = USUAL,
 ) -> Evidence:
     """Read the sources and apply the selection once, exactly.
 
     `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do; the
     answer is the same. `progress` is called with units done and expected. `task_files` and `volume_files` are files
-    given as saved states of tasks and volumes. Raises `UsageError` for a source that is not there.
+    given as saved states of tasks and volumes. `bounds` are how far one file may grow.
+    Raises `UsageError` for a source that is not there.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
     receipt = Receipt(sources=[source.name for source in sources])
-    gatherer = _Gatherer(selection, receipt)
+    gatherer = _Gatherer(selection, receipt, partial(read_unit, bounds=bounds))
     given = [task_texts(task_files), volume_texts(volume_files)]
     for reading in _readings(sources, selection, workers, progress, gatherer):
         gatherer.take(reading)
     events, duplicates, conflicts = merge(gatherer.finish())
     receipt.duplicates += duplicates
     receipt.events_selected = events.num_rows
-    receipt.records_not_selected = receipt.records_read - receipt.duplicates - events.num_rows
     states: States = states_of([text for texts, _ in given for text in texts], gatherer.task_texts)
     troubles = [problem for _, problems in given for problem in problems]
     receipt.problems = sorted({*receipt.problems, *troubles, *conflicts, *states.problems})
@@ -194,9 +197,10 @@ def probe_of(selection: Selection) -> Probe:
 class _Gatherer:
     """Takes readings one by one, keeps only selected rows."""
 
-    def __init__(self, selection: Selection, receipt: Receipt) -> None:
+    def __init__(self, selection: Selection, receipt: Receipt, read: Callable[[Fetched, Probe], Reading]) -> None:
         self.selection = selection
         self.receipt = receipt
+        self.read = read
         self.rows: list[tuple[Any, ...]] = []
         self.flags: list[bool] = []
         self.chunks: list[Chunk] = []
@@ -231,7 +235,8 @@ class _Gatherer:
             self.rows, self.flags = [], []
 
     def _hold(self, chunk: Chunk) -> None:
-        kept = trim(chunk, self.selection)
+        kept, others = trim(chunk, self.selection)
+        self.receipt.records_not_selected += others
         if kept is not None:
             self.chunks.append(kept)
 
@@ -252,6 +257,7 @@ def _readings(
             try:
                 for fetched in fetching:
                     expected[index] = fetched.expected or expected[index]
+                    gatherer.receipt.outside += fetched.outside
                     if fetched.charge is not None:
                         gatherer.receipt.bill.append(fetched.charge)
                     elif fetched.stored is not None:
@@ -265,7 +271,7 @@ def _readings(
 
     found = units()
     try:
-        readings = map_ordered(read_unit, found, probe, workers=workers, lost=_lost, weigh=_weight)
+        readings = map_ordered(gatherer.read, found, probe, workers=workers, lost=_lost, weigh=_weight)
         for done, reading in enumerate(readings, 1):
             if progress is not None:
                 progress(done, max(sum(expected), done))

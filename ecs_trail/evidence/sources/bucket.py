@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from ecs_trail.evidence.compression import EXPANSION_LIMIT
+from ecs_trail.evidence.compression import EXPANSION_LIMIT, USUAL
 from ecs_trail.evidence.ledger import Fetched, Problem
 from ecs_trail.evidence.sources.aws import DENIED, DeniedError, denial, error_code, error_message, explained
 
@@ -15,6 +15,7 @@ LIST_VERSIONS: Final = "s3:ListBucketVersions"
 GET: Final = "s3:GetObject"
 GET_VERSIONING: Final = "s3:GetBucketVersioning"
 _TRIES: Final = 3
+_PARQUET: Final = b"PAR1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,12 @@ class Listed:
     @property
     def identity(self) -> str:
         """Which content the key stands for; empty when the listing does not say."""
-        return f"{self.size}:{self.etag.strip(chr(34))}" if self.etag else ""
+        return identity_of(self.size, self.etag)
+
+
+def identity_of(size: int, etag: str) -> str:
+    """Which content has this size and ETag; empty without one."""
+    return f"{size}:{etag.strip(chr(34))}" if etag else ""
 
 
 class Bucket:
@@ -68,8 +74,21 @@ class Bucket:
                 yield one
 
     def read(self, listed: Listed) -> Fetched:
-        """The bytes of an object, or the problem met."""
-        return replace(self.get(listed.key, listed.size)[0], identity=listed.identity)
+        """The bytes of an object, or the problem met. An object replaced since it was listed has another identity; one
+        of which fewer bytes came than were listed is asked for again.
+        """
+        fetched = self.get(listed.key, listed.size)[0]
+        for _ in range(_TRIES):
+            if fetched.data is None or not listed.etag:
+                return replace(fetched, identity=listed.identity)
+            if fetched.identity == listed.identity or (fetched.identity and not _is_same(fetched, listed)):
+                return fetched
+            if len(fetched.data) == listed.size:  # a server that gives no ETag with an object
+                return replace(fetched, identity=listed.identity)
+            words = f"{len(fetched.data)} of {listed.size} bytes came, again and again."
+            fetched = self.get(listed.key, listed.size)[0]
+        where = self.name_of(listed.key)
+        return Fetched(where, problem=Problem(where, "unreadable_file", words))
 
     def get(self, key: str, size: int = 0) -> tuple[Fetched, dict[str, str]]:
         """The bytes of an object, or the problem met (`vanished` where nothing is there), and its user metadata."""
@@ -83,7 +102,7 @@ class Bucket:
         for _ in range(_TRIES):
             try:
                 answer = self.client.get_object(Bucket=self.name, Key=key, **self._extra)
-                return Fetched(where, data=answer["Body"].read()), answer.get("Metadata") or {}
+                return _taken(where, answer), answer.get("Metadata") or {}
             except ClientError as error:
                 return Fetched(where, problem=_problem(where, error)), {}
             except BotoCoreError as error:  # the connection broke while bytes came
@@ -161,6 +180,30 @@ class Bucket:
 
     def _explained(self, action: str, prefix: str) -> AbstractContextManager[None]:
         return explained(action, self.name_of(prefix))
+
+
+def _is_same(fetched: Fetched, listed: Listed) -> bool:
+    """Whether both have one ETag, so that both should have one size."""
+    return fetched.identity.partition(":")[2] == listed.identity.partition(":")[2]
+
+
+def _taken(where: str, answer: dict[str, Any]) -> Fetched:
+    """The bytes of an answer. A very large object is taken only when it is Parquet, which is read in batches; it may
+    have grown since it was listed.
+    """
+    # not `with body`: what that gives is the stream below, whose errors are those of another library
+    with closing(answer["Body"]):
+        body = answer["Body"]
+        size = answer.get("ContentLength") or 0
+        if size <= USUAL.part:
+            data = body.read()
+            return Fetched(where, data=data, identity=identity_of(len(data), answer.get("ETag", "")))
+        head = body.read(len(_PARQUET))
+        if head == _PARQUET and size <= EXPANSION_LIMIT:
+            data = head + body.read()
+            return Fetched(where, data=data, identity=identity_of(len(data), answer.get("ETag", "")))
+    words = f"{size} bytes; more than {USUAL.part} are not read. Copy it here and read the file: aws s3 cp."
+    return Fetched(where, problem=Problem(where, "too_large", words))
 
 
 def _problem(where: str, error: Exception) -> Problem:

@@ -23,7 +23,7 @@ class FilesSource:
     @property
     def name(self) -> str:
         """The path as given."""
-        return self.path.as_posix()
+        return _name_of(self.path)
 
     def plan(self, selection: Selection) -> ScanPlan:
         """All files are read whole; the selection is applied here."""
@@ -50,7 +50,7 @@ class FilesSource:
 
 
 def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
-    name = path.as_posix()
+    name = _name_of(path)
     try:
         status = path.stat()
     except PermissionError:
@@ -72,14 +72,19 @@ def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
         yield _problem(name, "unreadable_file", f"{_kind(status.st_mode)}, no file; not opened.")
 
 
+def _name_of(path: Path) -> str:
+    """A path as text. A name may be any bytes; those that are no text are spelled out."""
+    return path.as_posix().encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
+
+
 def _walk_folder(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208 - names are sorted as text, the same on every system
     except PermissionError:
-        yield _problem(path.as_posix(), "no_permission", "the folder may not be listed.")
+        yield _problem(_name_of(path), "no_permission", "the folder may not be listed.")
         return
     except OSError as error:
-        yield _problem(path.as_posix(), "unreadable_file", f"the folder cannot be listed: {error.strerror or error}.")
+        yield _problem(_name_of(path), "unreadable_file", f"the folder cannot be listed: {error.strerror or error}.")
         return
     for name in names:
         yield from _walk(path / name, above)

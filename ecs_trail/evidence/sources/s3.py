@@ -133,7 +133,7 @@ class S3Source:
             yield Fetched(remark.source, problem=remark)
         if tally.outside:
             words = f"{tally.outside:,} objects are dated outside the window by their keys; they were not read."
-            yield Fetched(self.name, problem=Problem(self.name, "not_read", words))
+            yield Fetched(self.name, problem=Problem(self.name, "not_read", words), outside=tally.outside)
         tally.conclude(self.name, is_plain=places is None)
 
     def _holds(self, bucket: Bucket, one: Listed | Problem, tally: "_Tally") -> bool:

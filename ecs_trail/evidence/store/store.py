@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,11 @@ class Store:
         with disk.reading(self.path):
             manifest = self.manifest()
             yield from self._remarks(manifest, selection)
+            tally = _Given()
             for part in manifest.parts("events"):
                 if selection.window.overlaps(*_span(part)):
-                    yield from self._rows(part, selection)
-            yield from self._beside(manifest)
+                    yield from tally.counted(part, self._rows(part, selection))
+            yield from self._beside(manifest, tally)
 
     def events(self, selection: Selection | None = None) -> pa.Table:
         """The events as one table of `EVENT_SCHEMA`, each once, sorted; all of them, or a selection. Raises
@@ -227,7 +229,7 @@ class Store:
             words = f"a part of the store cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
 
-    def _beside(self, manifest: Manifest) -> Iterator[Fetched]:
+    def _beside(self, manifest: Manifest, tally: "_Given") -> Iterator[Fetched]:
         where = self.path.as_posix()
         stored = Stored()
         try:
@@ -236,6 +238,7 @@ class Store:
         except (pa.ArrowException, OSError, ValueError) as error:
             words = f"what was noted when collecting cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
+        tally.account(stored.receipt, sum(part["rows"] for part in manifest.parts("events")))
         yield Fetched(where, stored=stored)
 
     def _remarks(self, manifest: Manifest, selection: Selection) -> Iterator[Fetched]:
@@ -269,6 +272,32 @@ class Store:
             for name in sorted(one.name for one in self.path.iterdir())
             if name not in known and not (disk.is_own(name) and not disk.is_part(name))
         ]
+
+
+@dataclass(slots=True)
+class _Given:
+    """How many of the rows kept were given to a reader, and how many a broken part no longer gives."""
+
+    rows: int = 0
+    lost: int = 0
+
+    def counted(self, part: Line, found: Iterator[Fetched]) -> Iterator[Fetched]:
+        """Pass on what is found of one part."""
+        before = self.rows
+        for one in found:
+            self.rows += sum(chunk.num_rows for chunk in one.stored.chunks) if one.stored else 0
+            self.lost += part["rows"] - (self.rows - before) if one.problem is not None else 0
+            yield one
+
+    def account(self, receipt: Receipt, held: int) -> None:
+        """Say in the receipt of collecting where its records are now. `held` are all rows kept.
+
+        Rows of a reading that a later one of the same name took the place of are still held: they were read as well.
+        """
+        others = receipt.records_read - receipt.duplicates - held
+        receipt.records_read += max(-others, 0)
+        receipt.records_not_selected += max(others, 0) + held - self.rows - self.lost
+        receipt.records_lost += self.lost
 
 
 def _span(part: Line) -> tuple[datetime, datetime]:

@@ -1,0 +1,137 @@
+"""A small S3 on the loopback that misbehaves as it is told: what the common mock server always does right."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import md5
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import boto3
+from botocore.config import Config
+
+#: What may happen to one request.
+FAULTS = ("500", "503", "throttle", "expired", "denied", "gone", "cut", "short", "longer", "slow", "reset")
+_REFUSALS = {
+    "500": (500, "InternalError"),
+    "503": (503, "ServiceUnavailable"),
+    "throttle": (503, "SlowDown"),
+    "expired": (400, "ExpiredToken"),
+    "denied": (403, "AccessDenied"),
+    "gone": (404, "NoSuchKey"),
+}
+
+
+@dataclass
+class FlakyBucket:
+    """Objects, and `fault(number, kind, key)` -> one of `FAULTS` or nothing, for each request."""
+
+    objects: dict[str, bytes]
+    fault: Callable[[int, str, str], str] = lambda _number, _kind, _key: ""
+    page: int = 1000
+    asked: list[str] = field(default_factory=list)
+    happened: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, kind: str, key: str) -> str:
+        with self.lock:
+            self.asked.append(kind)
+            fault = self.fault(len(self.asked), kind, key)
+            if fault:
+                self.happened.append(fault)
+        return fault
+
+
+class _Handler(BaseHTTPRequestHandler):
+    bucket: FlakyBucket
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        asked = parse_qs(address.query, keep_blank_values=True)
+        key = unquote(address.path).lstrip("/").partition("/")[2]
+        kind = "get" if key else "list" if "list-type" in asked else "other"
+        fault = self.bucket.next(kind, key)
+        if fault in _REFUSALS:
+            status, code = _REFUSALS[fault]
+            self._send(status, f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode())
+        elif fault == "reset":
+            self.close_connection = True
+        elif kind == "get":
+            data = self.bucket.objects.get(key)
+            if data is None:
+                self._send(404, b"<Error><Code>NoSuchKey</Code></Error>")
+            else:
+                self._send(200, data, fault)
+        elif kind == "list":
+            self._send(200, self._listed(asked), fault)
+        else:
+            self._send(200, b"<VersioningConfiguration/>")
+
+    def _listed(self, asked: dict[str, list[str]]) -> bytes:
+        prefix, delimiter = asked.get("prefix", [""])[0], asked.get("delimiter", [""])[0]
+        after = asked.get("continuation-token", asked.get("start-after", [""]))[0]
+        keys = sorted(key for key in self.bucket.objects if key.startswith(prefix))
+        folders = {}
+        if delimiter:
+            folders = {prefix + key[len(prefix) :].partition("/")[0] + "/" for key in keys if "/" in key[len(prefix) :]}
+            keys = [key for key in keys if "/" not in key[len(prefix) :]]
+        rest = [key for key in keys if key > after]
+        shown = rest[: self.bucket.page]
+        more = len(rest) > len(shown)
+        entries = "".join(
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(self.bucket.objects[key])}</Size>"
+            f"<ETag>&quot;{md5(self.bucket.objects[key]).hexdigest()}&quot;</ETag></Contents>"
+            for key in shown
+        )
+        entries += "".join(
+            f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in sorted(folders)
+        )
+        token = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if more else ""
+        ended = "true" if more else "false"
+        return f"<ListBucketResult><IsTruncated>{ended}</IsTruncated>{token}{entries}</ListBucketResult>".encode()
+
+    def _send(self, status: int, data: bytes, fault: str = "") -> None:
+        if fault == "slow":
+            time.sleep(0.02)
+        length = len(data) + {"short": -len(data) // 2, "longer": 10}.get(fault, 0)
+        self.send_response(status)
+        self.send_header("Content-Length", str(max(length, 0)))
+        if status == 200:
+            self.send_header("ETag", f'"{md5(data).hexdigest()}"')
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2] if fault == "cut" else data[: max(length, 0)])
+        if fault in {"cut", "longer"}:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def serving_bucket(bucket: FlakyBucket) -> Iterator[Callable[[], Any]]:
+    """Run the server; gives what makes clients of it, that try once only, so that every fault is met."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": bucket}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    made: list[Any] = []
+
+    def client() -> Any:
+        how = Config(retries={"total_max_attempts": 1}, max_pool_connections=24, read_timeout=5, connect_timeout=5)
+        address = f"http://127.0.0.1:{server.server_address[1]}"
+        made.append(boto3.client("s3", region_name="us-east-1", endpoint_url=address, config=how))
+        return made[-1]
+
+    try:
+        yield client
+    finally:
+        for one in made:
+            one.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
