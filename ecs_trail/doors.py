@@ -30,6 +30,7 @@ from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
+from ecs_trail.views.secrets import scrub_frame, scrub_value
 
 __all__ = ["Store", "collect", "investigate", "read"]
 
@@ -37,7 +38,7 @@ SourceLike = str | Path | Store
 Progress = Callable[[int, int], None]
 
 
-def read(
+def read(  # noqa: PLR0913 - the options of the command line, each by name
     source: SourceLike | Sequence[SourceLike],
     *,
     selection: Selection | None = None,
@@ -47,6 +48,7 @@ def read(
     workers: int | None = None,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
+    unredacted: bool = False,
 ) -> pd.DataFrame:
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
 
@@ -54,18 +56,18 @@ def read(
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
     open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
-    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query.
+    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query. Tokens, keys and passwords of the records
+    are taken out, unless `unredacted`.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
     chosen = selection or (session_selection(session) if session else default_selection())
     window = _window(since, until)
     evidence = scan(_sources(source, max_scan), bounded(chosen, window), workers=workers, progress=progress)
-    frame = to_frame(evidence.events)
+    frame = to_frame(evidence.events) if unredacted else scrub_frame(to_frame(evidence.events))
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
-    frame.attrs["receipt"] = evidence_summary(
-        evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest
-    )
+    summary = evidence_summary(evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest)
+    frame.attrs["receipt"] = summary if unredacted else scrub_value(summary)
     return frame
 
 
@@ -90,6 +92,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     workers: int | None = None,
     max_scan: str | int | None = None,
     progress: Progress | None = None,
+    unredacted: bool = False,
 ) -> Case:
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
 
@@ -102,7 +105,8 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
-    or CloudTrail Lake that reads more.
+    or CloudTrail Lake that reads more. Tokens, keys and passwords of the records enter no frame, document or report,
+    unless `unredacted`.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region)
@@ -127,11 +131,13 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         as_of=judged_at,
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
         integrity=integrity,
+        unredacted=unredacted,
     )
     if chains:
 
         def again(asked: Selection) -> pd.DataFrame:
-            return to_frame(scan(_sources(source, max_scan), asked, workers=workers, progress=progress).events)
+            found = to_frame(scan(_sources(source, max_scan), asked, workers=workers, progress=progress).events)
+            return found if unredacted else scrub_frame(found)
 
         case.openings = openings_behind(case, again)
     return case
