@@ -30,7 +30,8 @@ from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
-from ecs_trail.views.secrets import scrub_frame, scrub_value
+from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secrets import scrub_value
 
 __all__ = ["Store", "collect", "investigate", "read"]
 

@@ -12,7 +12,8 @@ from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
 from ecs_trail.frames import Row, rows
 from ecs_trail.times import Window
-from ecs_trail.views.secrets import scrub_frame, scrub_value
+from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secrets import scrub_value
 
 
 class SavedStates:

@@ -22,7 +22,7 @@ import pandas as pd
 from ecs_trail.errors import UsageError
 from ecs_trail.frames import tuples
 from ecs_trail.times import format_time
-from ecs_trail.views.secrets import scrub_frame
+from ecs_trail.views.secret_frames import scrub_frame
 from ecs_trail.views.text import clean
 
 FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")

@@ -14,10 +14,6 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import pandas as pd
-
-from ecs_trail.frames import tuples
-
 REMOVED: Final = "removed by ecs-trail"
 _DEEPEST: Final = 64
 #: What a name says once case, blanks, `_`, `-` and `.` are gone: its value is secret material.
@@ -55,7 +51,8 @@ _SIGNS: Final = (
     *("encodedmessage", "encoded message", "decodedmessage", "iqojb3jp", "fwogzxiv", "fqogzxiv", "aqodyxdz", "eyj"),
     *("access_key", "access-key", "access key", "x-amz-", "_pass", "-pass", "://", "akia", "asia", "\\u00"),
 )
-_SIGN: Final = "|".join(("(?:^|[^t])token", *map(re.escape, _SIGNS)))
+#: The same as one pattern that needs no lookaround, for whole columns.
+SIGN: Final = "|".join(("(?:^|[^t])token", *map(re.escape, _SIGNS)))
 _WORD: Final = (
     r"(?:session.?token|security.?token|secret.?access.?key|secret.?key|secret.?string|secret.?binary|private.?key"
     r"|pass(?:word|wd|phrase)|client.?secret|access.?token|refresh.?token|auth.?token|id.?token|api.?key|api.?token)"
@@ -63,21 +60,23 @@ _WORD: Final = (
 #: Forms of secret material in running text; each has bounded repeats, so that no text costs more than its length.
 _FORMS: Final = re.compile(
     r"(?P<pem>-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----)?)"
-    r"|(?P<header>\b(?:Bearer|Basic) +)[A-Za-z0-9+/=_.~-]{8,8192}"
-    r"|(?P<signed>\b(?:AWS4-HMAC-SHA256 [^\r\n]{0,400}?Signature=|X-Amz-(?:Signature|Security-Token|Credential)=))"
+    r"|(?P<header>(?<![A-Za-z0-9_])(?:Bearer|Basic) +)[A-Za-z0-9+/=_.~-]{8,8192}"
+    r"|(?P<signed>(?:AWS4-HMAC-SHA256 [^\r\n]{0,400}?Signature=|X-Amz-(?:Signature|Security-Token|Credential)=))"
     r"[^&\s\"'<>\\]{1,8192}"
-    r"|(?P<sts>\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9+/=_-]{8,8192})"
+    r"|(?P<sts>(?<![A-Za-z0-9])(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9+/=_-]{8,8192})"
     r"|(?P<jwt>(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,8192}\.eyJ[A-Za-z0-9_-]{8,8192}\.[A-Za-z0-9_-]{0,8192})"
     # a bare colon may be one of an ARN (`…:secret:api-key:…`), which names and opens nothing
+    r"|(?P<stated>authorization(?:\\{0,8}[\"'])?\s{0,4}[:=]\s{0,4}(?:\\{0,8}[\"'])?(?:(?:Bearer|Basic|Token) {1,4})?)"
+    r"(?!AWS4-HMAC)[^\s\"'\\,;&}\]]{1,8192}"
     rf"|(?P<said>{_WORD}(?:\\{{0,8}}[\"']\s{{0,4}}[=:]|\s{{0,4}}=|\s{{0,4}}:(?=[\s\"'\\]))\s{{0,4}}"
     rf"(?:\\{{0,8}}[\"'])?|(?<![\w:/.-]){_WORD}:)[^\s\"'\\,;&}}\]]{{1,8192}}"
-    r"|(?P<url>\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>\\]{0,200}:)[^\s/@\"'<>\\]{1,200}(?=@)"
+    r"|(?P<url>(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>\\]{0,200}:)[^\s/@\"'<>\\]{1,200}(?=@)"
     r"|(?P<encoded>(?:authorization failure message|encoded message): ?)[A-Za-z0-9_+/=-]{16,16384}",
     re.IGNORECASE,
 )
 #: A secret access key is 40 characters of base64; beside an access key id it is taken for one.
 _PAIR: Final = re.compile(
-    r"(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z0-9]{12,28})([^A-Za-z0-9/+]{1,8}(?:[A-Za-z_]{1,24}[^A-Za-z0-9/+]{1,8}){0,2})"
+    r"(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z0-9]{12,28})([^A-Za-z0-9+]{1,8}(?:[A-Za-z_]{1,24}[^A-Za-z0-9+]{1,8}){0,2})"
     r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
 )
 
@@ -123,7 +122,7 @@ def _names_one(text: str) -> bool:
 
 
 def _replaced(match: re.Match[str]) -> str:
-    kept = next((match[name] for name in ("header", "signed", "url", "said", "encoded") if match[name]), "")
+    kept = next((match[name] for name in ("header", "signed", "stated", "said", "url", "encoded") if match[name]), "")
     already = match[0][len(kept) :]
     return match[0] if REMOVED.startswith(already) else f"{kept}{REMOVED}"
 
@@ -168,33 +167,3 @@ def _hidden_keys(fields: Mapping[Any, Any]) -> set[Any]:
 def _is_flag(value: Any) -> bool:
     """Numbers under such a name (a length, a count) are no secret."""
     return isinstance(value, (bool, int, float))
-
-
-def scrub_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with secret material replaced in every text of every column, lists and objects included.
-
-    The frame itself is left as it is; where it holds nothing of the kind, its columns are shared.
-    """
-    changed = frame.copy(deep=False)
-    for position in range(len(frame.columns)):
-        new = _scrubbed_column(frame.iloc[:, position])
-        if new is not None:
-            changed.isetitem(position, new.array)
-    return changed
-
-
-def _scrubbed_column(column: "pd.Series[Any]") -> "pd.Series[Any] | None":
-    if pd.api.types.is_string_dtype(column.dtype):
-        texts = column if isinstance(column.dtype, pd.ArrowDtype) else column.astype("string")
-        mask = texts.str.contains(_SIGN, case=False, regex=True).fillna(value=False).to_numpy(dtype=bool)
-        if not mask.any():
-            return None
-        known = {text: scrub(text) for text in column[mask].unique()}
-        if all(text == made for text, made in known.items()):
-            return None
-        return column.map(lambda text: known.get(text, text), na_action="ignore").astype(column.dtype)
-    if pd.api.types.is_numeric_dtype(column.dtype) or "timestamp" in str(column.dtype) or str(column.dtype) == "bool":
-        return None
-    values = [value for (value,) in tuples(column.to_frame("held"), ["held"])]
-    made = [scrub_value(value) for value in values]
-    return None if made == values else pd.Series(made, index=column.index, dtype=column.dtype)
