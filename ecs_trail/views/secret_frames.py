@@ -1,5 +1,7 @@
 """Frames without secret material: columns are looked through whole, and only cells that may hold some by `scrub`."""
 
+from typing import Any
+
 import pandas as pd
 
 from ecs_trail.frames import tuples

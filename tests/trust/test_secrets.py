@@ -4,7 +4,6 @@ import contextlib
 import io
 import itertools
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -238,7 +237,7 @@ def test_the_store_keeps_them_and_keeps_them_private(evidence, tmp_path, capsysb
     words = [sys.executable, "-c", f"import os; os.umask(0); {code}", "collect", str(evidence)]
     subprocess.run([*words, "--store", str(tmp_path / "kept")], check=True, capture_output=True)
     for path in [tmp_path / "kept", *(tmp_path / "kept").rglob("*")]:
-        assert stat.S_IMODE(os.stat(path).st_mode) == (0o700 if path.is_dir() else 0o600), path
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     again = et.investigate(et.Store(tmp_path / "kept"))
     first = again.events["event_id"].iloc[0]
     assert leaks(again.raw(first, unredacted=True))
@@ -272,7 +271,7 @@ def test_each_name_is_known_at_any_depth(name):
         '{"clientToken": "abc", "nextToken": null, "secretArn": "arn:aws:secretsmanager:eu-west-1:1:secret:a-b"}',
         "arn:aws:secretsmanager:eu-west-1:111122223333:secret:api-key:json-key::",
         '{"Action":["secretsmanager:GetSecretValue","iam:CreateAccessKey"],  "Resource":"*"}',
-        "User: arn:aws:sts::1:assumed-role/tokens/secret is not authorized to perform: sts:GetSessionToken on resource: x",
+        "User: arn:aws:sts::1:assumed-role/tokens/secret is not authorized to perform: sts:GetSessionToken on x",
         '{"passwordLastUsed": "2026-03-02", "accessKeyId": "AKIAIOSFODNN7EXAMPLE"}',
         '{"credentials": null, "sessionToken": null, "password": ""}',
         '{"a":1.50,"b":"\\u00e9 secret token password"}',
