@@ -31,6 +31,8 @@ from ecs_trail.frames import to_frame
 from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
+from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secrets import scrub_value
 
 __all__ = ["Store", "collect", "investigate", "read"]
 
@@ -49,6 +51,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
+    unredacted: bool = False,
 ) -> pd.DataFrame:
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
 
@@ -57,7 +60,8 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
     open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
     times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query; `max_expansion` is how large one file may
-    be or become when it is expanded, 192 MiB if left open.
+    be or become when it is expanded, 192 MiB if left open. Tokens, keys and passwords of the records are taken out,
+    unless `unredacted`.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
@@ -70,11 +74,10 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
         progress=progress,
         bounds=_bounds(max_expansion),
     )
-    frame = to_frame(evidence.events)
+    frame = to_frame(evidence.events) if unredacted else scrub_frame(to_frame(evidence.events))
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
-    frame.attrs["receipt"] = evidence_summary(
-        evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest
-    )
+    summary = evidence_summary(evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest)
+    frame.attrs["receipt"] = summary if unredacted else scrub_value(summary)
     return frame
 
 
@@ -100,6 +103,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
+    unredacted: bool = False,
 ) -> Case:
     """Read evidence and investigate it: what broke the infrastructure role, when, by whom, and what hangs on it.
 
@@ -113,7 +117,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
     or CloudTrail Lake that reads more. `max_expansion` is how large one file may be or become when it is expanded, 192
-    MiB if left open.
+    MiB if left open. Tokens, keys and passwords of the records enter no frame, document or report, unless `unredacted`.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region)
@@ -139,14 +143,16 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         as_of=judged_at,
         stuck_after=parse_duration(stuck_after) if isinstance(stuck_after, str) else stuck_after,
         integrity=integrity,
+        unredacted=unredacted,
     )
     if chains:
 
         def again(asked: Selection) -> pd.DataFrame:
-            found = scan(
+            read_again = scan(
                 _sources(source, max_scan), asked, workers=workers, progress=progress, bounds=_bounds(max_expansion)
             )
-            return to_frame(found.events)
+            found = to_frame(read_again.events)
+            return found if unredacted else scrub_frame(found)
 
         case.openings = openings_behind(case, again)
     return case

@@ -189,7 +189,7 @@ def untraceable(case, made) -> list[tuple[str, str, str]]:
             found.append((name, event_id, "is no record"))
         elif record.get("errorCode") and name in {"cause_event_ids", "restore_event_ids"}:
             found.append((name, event_id, f"{record['eventName']} failed"))
-        elif json.loads(case.raw(event_id)) != record:
+        elif json.loads(case.raw(event_id, unredacted=True)) != record:
             found.append((name, event_id, "raw is another record"))
     return found
 

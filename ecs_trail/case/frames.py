@@ -5,7 +5,7 @@ The only place where evidence and analysis meet.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -43,6 +43,7 @@ from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import Window
+from ecs_trail.views.secrets import scrub, scrub_value
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
 STUCK_AFTER: Final = timedelta(minutes=10)
@@ -58,10 +59,19 @@ class Focus:
     cluster: str | None = None
 
 
+def _scrubbed(state: Snapshot) -> Snapshot:
+    return replace(
+        state,
+        trust=None if state.trust is None else scrub(state.trust),
+        inline=tuple((name, text and scrub(text)) for name, text in state.inline),
+        documents=tuple((arn, version, scrub(text), default) for arn, version, text, default in state.documents),
+    )
+
+
 class CaseFrames(SavedStates):
     """The frames of one investigation, each computed once from the evidence and the frames before it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an investigation was asked, each by name
         self,
         evidence: Evidence,
         *,
@@ -72,16 +82,18 @@ class CaseFrames(SavedStates):
         stuck_after: timedelta = STUCK_AFTER,
         grace: timedelta = GRACE,
         integrity: Integrity | None = None,
+        unredacted: bool = False,
     ) -> None:
         """Hold the evidence; nothing is judged before a frame is asked for.
 
-        `integrity` is the verdict on the evidence itself, where it was verified.
+        `integrity` is the verdict on the evidence itself, where it was verified. `unredacted` leaves tokens, keys and
+        passwords of the records in the frames; by default none enters them.
         """
-        super().__init__(evidence, window=window or Window(), as_of=as_of)
+        super().__init__(evidence, window=window or Window(), as_of=as_of, unredacted=unredacted)
         self.focus = focus or Focus()
         self.stuck_after = stuck_after
         self.grace = grace
-        self.snapshots = snapshots
+        self.snapshots = snapshots if unredacted else [_scrubbed(one) for one in snapshots]
         self.integrity = integrity
         #: Calls that opened the sessions behind role changes, where they were looked for (`case.chains`).
         self.openings: pd.DataFrame | None = None
@@ -92,7 +104,7 @@ class CaseFrames(SavedStates):
     def events(self) -> pd.DataFrame:
         """The selected events (`EVENT_SCHEMA`), trimmed to what this investigation is about, in causal order."""
         # The working frame keeps the row numbers of the evidence.
-        return to_frame(self.evidence.events.take(self._events.index.to_numpy()))
+        return self._shown(to_frame(self.evidence.events.take(self._events.index.to_numpy())))
 
     @property
     def _events(self) -> pd.DataFrame:
@@ -122,7 +134,7 @@ class CaseFrames(SavedStates):
 
     @cached_property
     def _read(self) -> dict[str, pd.DataFrame]:
-        events = to_frame(self.evidence.events.drop_columns(["raw"]))
+        events = self._shown(to_frame(self.evidence.events.drop_columns(["raw"])))
         if self._as_of is not None:
             events = events[events["event_time"] <= pd.Timestamp(self._as_of)]
         if self.focus.account is not None:
@@ -354,13 +366,14 @@ class CaseFrames(SavedStates):
         return frames | {"deleted_policies": tables.deleted_policies(self.history)}
 
     def _evidence(self) -> dict[str, Any]:
-        return evidence_summary(
+        summary = evidence_summary(
             self.receipt,
             events_selected=len(self._events),
             window=self.window,
             as_of=self.as_of,
             integrity=self.integrity,
         )
+        return summary if self.unredacted else dict(scrub_value(summary))
 
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]

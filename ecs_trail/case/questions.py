@@ -24,6 +24,7 @@ from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.exports import write_atomically
 from ecs_trail.views.investigation import investigation
+from ecs_trail.views.secrets import scrub
 from ecs_trail.views.writers import writer_for
 
 #: Frames of the figures that show a whole case.
@@ -64,9 +65,13 @@ class Case(CaseFrames):
         )
         return explain_task(task, calls, changes, outage, rivals=mine["rivals"] if mine else (), as_of=self.as_of)
 
-    def raw(self, event_id: str) -> str:
-        """A record exactly as received, JSON text; may hold session tokens. Raises `UsageError` for an unknown id."""
-        return self.evidence.raw(event_id)
+    def raw(self, event_id: str, *, unredacted: bool = False) -> str:
+        """A record as received, JSON text, without its tokens, keys and passwords; `unredacted=True` gives it exactly.
+
+        A record that holds nothing of the kind is always exact. Raises `UsageError` for an unknown id.
+        """
+        text = self.evidence.raw(event_id)
+        return text if unredacted or self.unredacted else scrub(text)
 
     def allowed(self, action: str, *, at: str | datetime, role: str | None = None) -> Decision:
         """Whether ECS could take an action with a role at a moment, by replay: a `Decision` with verdict and reason.
@@ -78,7 +83,7 @@ class Case(CaseFrames):
     def guard(self, *changes: Proposal | str, role: str | None = None) -> Guarded:
         """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
         frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
-        frames["events"] = to_frame(self.evidence.events)
+        frames["events"] = self._shown(to_frame(self.evidence.events))
         return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
 
     def timeline(self, *, notes: str | Path | None = None) -> "TimelineWidget":

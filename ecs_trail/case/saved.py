@@ -12,16 +12,19 @@ from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
 from ecs_trail.frames import Row, rows
 from ecs_trail.times import Window
+from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secrets import scrub_value
 
 
 class SavedStates:
     """Evidence and saved states, none later than `as_of` or the window's end where these were given."""
 
-    def __init__(self, evidence: Evidence, *, window: Window, as_of: datetime | None) -> None:
-        """`as_of` is the moment that was given, if any. Times are aware UTC."""
+    def __init__(self, evidence: Evidence, *, window: Window, as_of: datetime | None, unredacted: bool = False) -> None:
+        """`as_of` is the moment that was given, if any. Times are aware UTC. `unredacted` leaves secrets in frames."""
         self.evidence = evidence
         self.window = window
         self._as_of = as_of
+        self.unredacted = unredacted
 
     @property
     def receipt(self) -> Receipt:
@@ -50,7 +53,12 @@ class SavedStates:
 
     def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
         until = self._as_of or self.window.end
-        return [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
+        seen = [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
+        return seen if self.unredacted else [dict(scrub_value(one)) for one in seen]
+
+    def _shown(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Events as they may be seen: secret material is taken out here, so that no later frame can hold it."""
+        return frame if self.unredacted else scrub_frame(frame)
 
     def _newest_state(self) -> datetime | None:
         saved = (self.task_states, self.missing_tasks, self.volume_states)

@@ -67,7 +67,7 @@ def investigate(question: Question, output: Output) -> None:
 
 @click.command()
 @evidence_options(_TABLE_FORMATS, "table")
-@click.option("--raw", is_flag=True, help="Add the record as received, credentials taken out.")
+@click.option("--raw", is_flag=True, help="Add the record as received, without its credentials.")
 def events(question: Question, output: Output, *, raw: bool) -> None:
     """List the events an investigation stands on."""
     solve(question, output, lambda case: _show(case, "events", output, raw=raw))
@@ -92,7 +92,7 @@ def _show(case: "Case", name: str, output: Output, *, raw: bool = False) -> None
     if output.kind == "table":
         wanted = [*_EYE_COLUMNS[name], *(["raw"] if raw else [])]
         frame = frame[[column for column in wanted if column in frame.columns]]
-    deliver(output, lambda stream: write_frame(frame, output.kind, stream, raw=raw))
+    deliver(output, lambda stream: write_frame(frame, output.kind, stream, raw=raw, unredacted=case.unredacted))
     finish(case, output)
 
 

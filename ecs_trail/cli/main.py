@@ -98,7 +98,9 @@ def _apologise(error: BaseException) -> int:
 
 def _say(message: str, hint: str = "", *, code: int) -> int:
     lines = [f"ecs-trail: {message}", *([f"Hint: {hint}"] if hint else [])]
-    for line in "\n".join(lines).split("\n"):
+    from ecs_trail.views.secrets import scrub_text
+
+    for line in scrub_text("\n".join(lines)).split("\n"):
         click.echo(clean(line), err=True)
     return code
 

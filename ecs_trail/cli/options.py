@@ -126,6 +126,7 @@ _HOW = (
         metavar="FILE",
         help="For --verify: saved output of aws cloudtrail list-public-keys; repeatable.",
     ),
+    click.option("--unredacted", is_flag=True, help="Leave tokens, keys and passwords of the records in the result."),
     click.option("--chains", is_flag=True, help="Follow sessions that changed a role to who opened them; reads again."),
 )
 
@@ -148,6 +149,7 @@ _ARGUMENTS: Final = (
     "verify",
     "public_keys",
     "chains",
+    "unredacted",
     "max_scan",
     "max_expansion",
 )

@@ -119,4 +119,4 @@ def _folder(case: "Case", output: Output, kind: str, *, redacted: bool) -> None:
 
         frames = redact(case.document, {one.spec.name: one.frame for one in made})[1]
         made = [replace(one, frame=frames[one.spec.name]) for one in made]
-    write_folder(made, str(output.path), kind, as_of=format_time(case.as_of))
+    write_folder(made, str(output.path), kind, as_of=format_time(case.as_of), unredacted=case.unredacted)

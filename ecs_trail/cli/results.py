@@ -81,9 +81,12 @@ def finish(case: "Case", output: Output) -> None:
             click.echo(f"ecs-trail: {clean(charge.source)} scanned {cost}.", err=True)
     lost = [problem for problem in case.receipt.problems if problem.is_partial]
     if lost:
+        from ecs_trail.views.secrets import scrub_text
+
         click.echo(f"ecs-trail: the result is partial: {count(len(lost), 'problem')} in the evidence.", err=True)
         for problem in lost[:_PROBLEMS_SAID]:
-            words = (clean(problem.source), clean(problem.kind), clean(problem.detail, 200))
+            told = (problem.source, problem.kind, problem.detail)
+            words = (clean(scrub_text(one), 400) for one in told)
             click.echo(f"  {': '.join(words)}", err=True)
         if len(lost) > _PROBLEMS_SAID:
             rest = len(lost) - _PROBLEMS_SAID

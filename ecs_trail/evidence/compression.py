@@ -5,6 +5,8 @@ gzip (also of many members), zstd and bzip2 (also of many frames), zip archives,
 
 import bz2
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -282,6 +284,14 @@ def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
     return made.getvalue(), None
 
 
+#: What zipfile raises for a member that is not what its directory says: RuntimeError means encrypted, ValueError a
+#: place before the start of the file, struct.error a header that ends early.
+_BROKEN_MEMBER: Final = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, RuntimeError, NotImplementedError, ValueError, OSError),
+)
+
+
 def _unzip(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -289,7 +299,7 @@ def _unzip(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part]
         yield Part(name, b"", [Problem(name, "unreadable_file", f"zip archive cannot be opened: {error}.")])
         return
     with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
+        members = [member for member in archive.infolist() if not member.filename.endswith("/")]
         if len(members) > MAX_MEMBERS:
             yield Part(name, b"", [Problem(name, "too_large", f"zip archive of {len(members)} files; not read.")])
             return
@@ -315,7 +325,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: Budg
                 total += len(piece)
                 budget.take(len(piece), total, member.compress_size)
                 made.write(piece)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
-        # RuntimeError is how zipfile says "encrypted"
+    except _BROKEN_MEMBER as error:
         return made.getvalue(), f"zip member cannot be read to its end: {error}."
     return made.getvalue(), None

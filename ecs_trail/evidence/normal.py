@@ -60,6 +60,9 @@ _NUMBERS: Final = re.compile(r"(?:durationSeconds|desiredCount|count|sizeInGiB|m
 #: Brackets in a text up to which nothing can be nested too deeply to read.
 _DEEP: Final = 200
 
+#: Steps of a dotted name that are followed; no API nests deeper, and what is left is the name of one field.
+_STEPS: Final = 30
+
 Path = tuple[str, ...]
 
 
@@ -128,7 +131,7 @@ def _path(name: str) -> Path:
         return known
     head, _, tail = name.partition(".")
     head = canonical_key(head)
-    return (head, *tail.split(".")) if tail and head in (FREE_FIELDS | {"userIdentity"}) else (name,)
+    return (head, *tail.split(".", _STEPS)) if tail and head in (FREE_FIELDS | {"userIdentity"}) else (name,)
 
 
 def _put(target: dict[str, Any], path: Path, value: object) -> None:

@@ -78,7 +78,7 @@ def record_of(event: Event) -> dict[str, Any]:
         "errorCode": _error_code(event, response),
         "errorMessage": response.get("message") or response.get("error_message"),
         "userIdentity": _identity(actor),
-        "resources": [_resource(item) for item in event.get("resources") or [] if isinstance(item, dict)],
+        "resources": [_resource(item) for item in _listed(event.get("resources")) if isinstance(item, dict)],
         "tlsDetails": _tls(_part(event, "tls")),
         "additionalEventData": _login(event, api),
     }
@@ -103,6 +103,10 @@ def _part(value: Event, *path: str) -> dict[str, Any]:
         if isinstance(found, str) and found.lstrip()[:1] == "{":
             found = _json(found)
     return found if isinstance(found, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _json(text: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Final
 
 _FIELD: Final = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=")
 _NEXT: Final = re.compile(r",\s*[A-Za-z_][A-Za-z0-9_]*=|[}\]]")
+_ITEM_END: Final = re.compile(r"[,\]]")
 MAX_DEPTH: Final = 16
 
 Value = str | None | dict[str, "Value"] | list["Value"]
@@ -42,7 +43,9 @@ def _row(text: str, place: int, depth: int) -> tuple[Value, int]:
         name = _FIELD.match(text, place)
         if name is None:
             raise ValueError("a field name was expected")
-        fields[name.group(1)], place = _value(text, name.end(), depth + 1) if name.end() < len(text) else (None, place)
+        if name.end() == len(text):
+            raise ValueError("the text ends before the value")
+        fields[name.group(1)], place = _value(text, name.end(), depth + 1)
         place = _skip(text, place)
     return fields, place + 1
 
@@ -53,7 +56,8 @@ def _array(text: str, place: int, depth: int) -> tuple[Value, int]:
         if text[place] in "{[":
             item, place = _value(text, place, depth + 1)
         else:
-            end = min((found for mark in ",]" if (found := text.find(mark, place)) >= 0), default=len(text))
+            following = _ITEM_END.search(text, place)
+            end = following.start() if following else len(text)
             item, place = text[place:end].strip() or None, end
         items.append(item)
         place = _skip(text, place)

@@ -262,7 +262,10 @@ def gather_ocsf(event: ocsf.Event, haul: Haul) -> bool:
     carries = ocsf.carries_parameters(event)
     if carries is not None:
         haul.carries_parameters = carries or bool(haul.carries_parameters)
-    haul.take(compact(ocsf.record_of(event)), is_rebuilt=True)
+    try:
+        haul.take(compact(ocsf.record_of(event)), is_rebuilt=True)
+    except RecursionError:
+        haul.problems.append(Problem(haul.source, "broken_json", "an event is nested too deeply; it is left out."))
     return True
 
 

@@ -15,31 +15,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import pandas as pd
 
 from ecs_trail.errors import UsageError
 from ecs_trail.frames import tuples
 from ecs_trail.times import format_time
+from ecs_trail.views.secret_frames import scrub_frame
 from ecs_trail.views.text import clean
 
 FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")
 
-#: Columns that hold JSON text of a record and so may hold credentials that AWS returned to the caller.
-_RECORD_COLUMNS: Final = frozenset(
-    {
-        "raw",
-        "request_parameters",
-        "response_elements",
-        "additional_event_data",
-        "service_event_details",
-        "resources",
-    }
-)
-_SECRET_NAME: Final = re.compile(r"session_?token|secret_?access_?key", re.IGNORECASE)
-_REMOVED: Final = "removed by ecs-trail"
-_DEEPEST: Final = 64
 #: First characters that make Excel, LibreOffice or Google Sheets read a formula, full-width forms included.
 _FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 #: A whole cell that needs quotes: it holds a comma, a quote or anything a reader may take for a line break.
@@ -47,14 +34,19 @@ _QUOTED: Final = re.compile(r'\A.*[",\r\n\x0b\x0c\x1c-\x1e\x85\u2028\u2029].*\Z'
 _CELL: Final = 120
 
 
-def write_frame(frame: pd.DataFrame, kind: str, stream: IO[bytes], *, raw: bool = False) -> None:
-    """Write a frame to a byte stream as one of `FORMATS`; `raw=True` keeps the raw record, credentials taken out.
+def write_frame(
+    frame: pd.DataFrame, kind: str, stream: IO[bytes], *, raw: bool = False, unredacted: bool = False
+) -> None:
+    """Write a frame to a byte stream as one of `FORMATS`; `raw=True` keeps the raw record.
+
+    Secret material is taken out of every text (`ecs_trail.views.secrets`), unless `unredacted`.
 
     Raises `UsageError` for another format. Text is UTF-8. Lists are JSON in CSV and JSON arrays in JSON.
     """
     if kind not in FORMATS:
         raise UsageError(f"'{kind}' is not a format.", hint=f"choose one of {', '.join(FORMATS)}.")
-    safe = _without_secrets(frame, raw=raw)
+    kept = frame.copy(deep=False) if raw or "raw" not in frame.columns else frame.drop(columns="raw")
+    safe = kept if unredacted else scrub_frame(kept)
     if kind == "parquet":
         buffer = io.BytesIO()
         safe.attrs.clear()  # notes such as a receipt are no part of a table, and Parquet cannot hold them
@@ -117,41 +109,6 @@ def _mode(target: Path) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
-
-
-def scrub(text: str) -> str:
-    """JSON text with session tokens and secret keys replaced, wherever they are nested, JSON inside strings included.
-
-    Text without such names comes back unchanged, byte for byte; text that names them and is no JSON is withheld.
-    """
-    if not _SECRET_NAME.search(text):
-        return text
-    try:
-        value = json.loads(text)
-        return json.dumps(_scrubbed(value, _DEEPEST), ensure_ascii=False, separators=(",", ":"))
-    except (ValueError, RecursionError):
-        return json.dumps(f"{_REMOVED}: names a credential and cannot be read")
-
-
-def _scrubbed(value: Any, depth: int) -> Any:
-    if depth == 0:
-        return _REMOVED
-    if isinstance(value, dict):
-        return {
-            key: _REMOVED if _SECRET_NAME.fullmatch(key) and inner is not None else _scrubbed(inner, depth - 1)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_scrubbed(inner, depth - 1) for inner in value]
-    if isinstance(value, str) and value[:1] in ("{", "[") and _SECRET_NAME.search(value):
-        return scrub(value)
-    return value
-
-
-def _without_secrets(frame: pd.DataFrame, *, raw: bool) -> pd.DataFrame:
-    kept = frame.copy(deep=False) if raw or "raw" not in frame.columns else frame.drop(columns="raw")
-    columns = [name for name in kept.columns if name in _RECORD_COLUMNS]
-    return kept.assign(**{name: kept[name].map(scrub, na_action="ignore").astype(kept[name].dtype) for name in columns})
 
 
 def _csv(frame: pd.DataFrame) -> Iterator[str]:

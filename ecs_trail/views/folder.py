@@ -40,7 +40,9 @@ class Table:
     meanings: Mapping[str, str] = field(default_factory=dict)
 
 
-def write_folder(tables: Iterable[Table], target: str | Path, kind: str, *, as_of: str) -> None:
+def write_folder(
+    tables: Iterable[Table], target: str | Path, kind: str, *, as_of: str, unredacted: bool = False
+) -> None:
     """Write the tables as `NAME.csv` or `NAME.parquet` into the folder `target`, all of them or none.
 
     `as_of` is the moment of the investigation, for the README. The same frames give the same bytes. Raises `UsageError`
@@ -54,7 +56,7 @@ def write_folder(tables: Iterable[Table], target: str | Path, kind: str, *, as_o
         _refuse_foreign(place, str(target))
         aside = Path(tempfile.mkdtemp(prefix=f".{place.name[:64]}.", suffix=".part", dir=place.parent))
         try:
-            _fill(aside, list(tables), kind, as_of)
+            _fill(aside, [(one, _bytes(one.frame, kind, unredacted=unredacted)) for one in tables], kind, as_of)
             _swap(aside, place)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -104,11 +106,11 @@ def _hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _fill(aside: Path, tables: list[Table], kind: str, as_of: str) -> None:
+def _fill(aside: Path, tables: list[tuple[Table, bytes]], kind: str, as_of: str) -> None:
     files: dict[str, str] = {}
     for name, data in [
-        *((f"{one.spec.name}.{kind}", _bytes(one.frame, kind)) for one in tables),
-        (README, _readme(tables, kind, as_of)),
+        *((f"{one.spec.name}.{kind}", data) for one, data in tables),
+        (README, _readme([one for one, _ in tables], kind, as_of)),
     ]:
         (aside / name).write_bytes(data)
         files[name] = hashlib.sha256(data).hexdigest()
@@ -146,9 +148,9 @@ def _swap(aside: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _bytes(frame: pd.DataFrame, kind: str) -> bytes:
+def _bytes(frame: pd.DataFrame, kind: str, *, unredacted: bool) -> bytes:
     page = io.BytesIO()
-    write_frame(frame, kind, page)
+    write_frame(frame, kind, page, unredacted=unredacted)
     return page.getvalue()
 
 

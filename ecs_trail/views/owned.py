@@ -29,7 +29,7 @@ UUID: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 RANDOM: Final = (
     r"(?:vol|i|snap|eni|subnet|sg|vpc|lt|fleet|ami|igw|rtb|acl|eipalloc|tgw|vpce|key|mrk)-[0-9a-f]{8,32}"
     r"|ecs-sc![0-9a-f]{8,64}(?:-[A-Za-z0-9]{6})?|[0-9a-f]{32}"
-    rf"|(?!\S*-\d{{12}}(?!\S)){UUID}"
+    r"|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-(?!\d{12})[0-9a-f]{12}"
 )
 _TIME: Final = r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?Z)?"
 #: In running text: these stretches are left alone.
@@ -64,7 +64,7 @@ _DOCUMENT_WORDS: Final = frozenset(
     }
 )
 #: AWS's names of calls, types and errors.
-CAMEL: Final = r"[A-Z](?=[A-Za-z0-9]*[a-z])[A-Za-z0-9]{1,60}"
+CAMEL: Final = r"[A-Z](?=[A-Za-z0-9]{0,60}[a-z])[A-Za-z0-9]{1,60}"
 
 
 def is_owned(value: str) -> bool:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from ecs_trail.frames import Row, rows
 from ecs_trail.times import format_time
-from ecs_trail.views.exports import scrub
 from ecs_trail.views.plain import Document, dumped, micros, sections
+from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean
 from ecs_trail.views.words import actor, task_name, tool
 
@@ -86,7 +86,7 @@ def _line(stamp: int, what: str, message: str, kind: str) -> Row:
     moment = datetime.fromtimestamp(stamp // 1_000_000, tz=UTC)
     return {
         "message": message,
-        "datetime": moment.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+        "datetime": f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}+00:00",
         "timestamp": stamp,
         "timestamp_desc": what,
         "data_type": f"ecs_trail:{kind}",

@@ -78,7 +78,7 @@ def test_a_cut_stream_gives_what_it_holds(pack: object, tmp_path: Path) -> None:
 
 def test_damage_inside_gzip_gives_what_precedes_it(tmp_path: Path) -> None:
     many = [record(number, requestID=os.urandom(16).hex()) for number in range(3000)]
-    packed = bytearray(gzip.compress(dump({"Records": many}).encode()))
+    packed = bytearray(gzip.compress(dump({"Records": many}).encode(), mtime=0))
     packed[len(packed) // 2] ^= 0xFF
     (tmp_path / "log.json.gz").write_bytes(packed)
     evidence = read(tmp_path)
@@ -87,7 +87,7 @@ def test_damage_inside_gzip_gives_what_precedes_it(tmp_path: Path) -> None:
 
 
 def test_a_wrong_checksum_is_named_and_the_records_count(tmp_path: Path) -> None:
-    packed = bytearray(gzip.compress(COMPACT))
+    packed = bytearray(gzip.compress(COMPACT, mtime=0))
     packed[-6] ^= 0xFF
     (tmp_path / "log.json.gz").write_bytes(packed)
     assert ids(tmp_path) == IDS
@@ -253,7 +253,7 @@ TASKS = {"tasks": [{"taskArn": "arn:aws:ecs:eu-west-1:1:task/c/1", "lastStatus":
 @pytest.mark.parametrize(
     ("name", "data", "kind"),
     [
-        ("digest.json.gz", gzip.compress(dump(DIGEST).encode()), "digest"),
+        ("digest.json.gz", gzip.compress(dump(DIGEST).encode(), mtime=0), "digest"),
         ("insight.json", dump({"Records": [INSIGHT]}).encode(), "insight"),
         ("aggregated.json", dump([{"eventCategory": "Aggregated", "eventId": "x"}]).encode(), "aggregated"),
         ("s3.json", dump(S3_NOTIFICATION).encode(), "s3_notification"),
@@ -266,7 +266,7 @@ TASKS = {"tasks": [{"taskArn": "arn:aws:ecs:eu-west-1:1:task/c/1", "lastStatus":
          "control_message"),
         ("empty.json", b"", "empty"),
         ("space.json", b" \r\n\t ", "empty"),
-        ("empty.json.gz", gzip.compress(b""), "empty"),
+        ("empty.json.gz", gzip.compress(b"", mtime=0), "empty"),
         ("bom.json", b"\xef\xbb\xbf", "empty"),
         ("list.json", b"[]", "empty"),
         ("other.json", dump({**envelope(record(1)), "detail-type": "EC2 Instance State-change Notification"}).encode(),
@@ -319,7 +319,7 @@ def test_network_activity_is_a_record(tmp_path: Path) -> None:
         ("a.json", b'{"Records": [ {"eventVersion": ', "truncated_file"),
         ("b.json", b'{"Records": [ {"eventVersion" "x"}]}', "broken_json"),
         ("c.json.gz", os.urandom(100), "unreadable_file"),
-        ("d.json.gz", gzip.compress(COMPACT)[:15], "truncated_file"),
+        ("d.json.gz", gzip.compress(COMPACT, mtime=0)[:15], "truncated_file"),
         ("e.txt", b'"eventVersion": "1.05",\n "eventName": "AssumeRole"', "broken_json"),
         ("f.parquet", b"PAR1" + bytes(40), "unreadable_file"),
         ("g.zip", b"PK\x03\x04" + bytes(40), "unreadable_file"),
@@ -350,7 +350,7 @@ def test_the_limit_holds_over_all_members_and_layers() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(4):
-            archive.writestr(f"{number}.json", gzip.compress(COMPACT))
+            archive.writestr(f"{number}.json", gzip.compress(COMPACT, mtime=0))
     whole = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), bounds=Bounds(1 << 20))
     assert (whole.records_read, whole.problems) == (80, [])
     small = scan_bytes(out.getvalue(), "x.zip", probe_of(everything()), bounds=Bounds(len(COMPACT) * 2))
@@ -361,7 +361,7 @@ def test_the_limit_holds_over_all_members_and_layers() -> None:
 def test_archives_nested_without_end_are_too_large(tmp_path: Path) -> None:
     data = COMPACT
     for _ in range(6):
-        data = gzip.compress(data)
+        data = gzip.compress(data, mtime=0)
     (tmp_path / "log.json.gz").write_bytes(data)
     assert kinds(tmp_path) == ["too_large"]
 

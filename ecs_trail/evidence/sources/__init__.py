@@ -7,7 +7,7 @@ from typing import Final
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.sources.athena import parse_athena
 from ecs_trail.evidence.sources.base import Source
-from ecs_trail.evidence.sources.files import FilesSource
+from ecs_trail.evidence.sources.files import FilesSource, is_there
 from ecs_trail.evidence.sources.lake import LakeSource
 from ecs_trail.evidence.sources.logs import parse_logs
 from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
@@ -55,7 +55,7 @@ def open_source(text: str, *, max_scan: int | None = None, checkpoint: Path | No
         )
     if scheme == "file":
         return FilesSource(Path(cleaned.partition(":")[2].removeprefix("//") or "/"))
-    if "://" in cleaned and not Path(cleaned).exists():
+    if "://" in cleaned and not is_there(Path(cleaned)):
         raise UsageError(
             f"'{text}' is no source this tool knows.",
             hint="sources are a path, s3://, api://, store:, athena://, lake://, logs:// and spark://.",

@@ -39,7 +39,7 @@ class FilesSource:
         """The files, as paths; what cannot be listed or is no file comes as a problem. Raises `UsageError` for a path
         that does not exist.
         """
-        if not self.path.exists() and not self.path.is_symlink():
+        if not is_there(self.path):
             raise UsageError(
                 f"there is no file or folder '{self.name}'.",
                 hint="give a path that exists, or s3://BUCKET/PREFIX, api://REGION, store:DIR.",
@@ -47,6 +47,17 @@ class FilesSource:
         found = list(_walk(self.path, frozenset()))
         for fetched in found:
             yield replace(fetched, expected=len(found))
+
+
+def is_there(path: Path) -> bool:
+    """True for a path that names something, dead links included; a name that no disk can hold names nothing."""
+    try:
+        path.lstat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:

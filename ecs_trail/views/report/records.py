@@ -12,8 +12,8 @@ import pandas as pd
 from ecs_trail.calls import Outcome, outcome
 from ecs_trail.frames import rows
 from ecs_trail.views import words
-from ecs_trail.views.exports import scrub
 from ecs_trail.views.scene import moment_words
+from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean
 
 #: A page must open in any browser: this many records and characters of them are in it, the most cited first.

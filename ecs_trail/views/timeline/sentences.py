@@ -12,7 +12,7 @@ from ecs_trail.frames import rows
 from ecs_trail.times import format_time
 from ecs_trail.views import words
 from ecs_trail.views.document import to_json
-from ecs_trail.views.exports import scrub
+from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean, count, listed, shown_time
 from ecs_trail.views.timeline.parts import Lane, Row, Span
 
