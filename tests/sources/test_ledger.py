@@ -233,7 +233,7 @@ def storm(seed: int, path: Path, calm: set[str]) -> int:
     return len(bucket.happened)
 
 
-@pytest.mark.parametrize("runs", [6, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [6, pytest.param(60, marks=pytest.mark.slow)])
 def test_of_seeded_storms(runs, tmp_path):
     calm = {f"e-{n}" for n in range(72)}
     memory = Path("/dev/shm")  # where waiting for a disk would take most of the time
