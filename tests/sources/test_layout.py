@@ -71,6 +71,9 @@ class Keys:
 
 
 class _Body:
+    def close(self):
+        """Nothing is open."""
+
     def read(self) -> bytes:
         return b'{"Records":[]}'
 
