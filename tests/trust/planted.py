@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from planting import FIXED
+
 from ecs_trail import practice
 from ecs_trail.schema import EVENT_COLUMNS
 
 Record = dict[str, Any]
 #: Without these a record is no event, is not selected, or means another incident.
-MEANING = frozenset(
+MEANING = FIXED | frozenset(
     {
         *("eventTime", "eventID", "eventSource", "eventName", "awsRegion", "recipientAccountId", "eventVersion"),
         *("eventType", "eventCategory", "creationDate", "invokedBy", "accountId", "type", "arn", "readOnly"),
