@@ -19,6 +19,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 NAMES = {"botocore": "boto3", "dateutil": "python-dateutil", "yaml": "pyyaml"}
 #: What reaches the user with another package and is asked for by it: traitlets by anywidget, nbformat by nbclient.
 BROUGHT = {"traitlets": "anywidget", "nbformat": "nbclient", "jupyterlab": "jupyterlab"}
+#: Functions that import by name.
+LOADERS = {"import_module", "_optional"}
 FREE = re.compile(
     r"apache|bsd|mit|mpl|mozilla|psf|python software|isc|zlib|unlicense|lgpl|hpnd|public domain", re.IGNORECASE
 )
@@ -43,11 +45,7 @@ def imported() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-            elif (
-                isinstance(node, ast.Call)
-                and getattr(node.func, "id", "") in {"import_module", "_optional"}
-                and len(node.args) == 1
-            ):
+            elif isinstance(node, ast.Call) and len(node.args) == 1 and getattr(node.func, "id", "") in LOADERS:
                 found |= {one.value.partition(".")[0] for one in node.args if isinstance(one, ast.Constant)}
     return found - set(sys.stdlib_module_names) - {"ecs_trail"}
 
