@@ -14,6 +14,7 @@ from ecs_trail.analysis.policies.evaluation import Request, can_grant, decide, r
 from ecs_trail.arns import last_part, parse_arn, role_key, task_cluster
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence import ocsf
+from ecs_trail.evidence.compression import Bounds
 from ecs_trail.evidence.containers import unwrap
 from ecs_trail.evidence.integrity.digests import (
     DigestFormatError,
@@ -37,7 +38,7 @@ from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean
 
 #: Small, so that an input cannot spend the fuzzer's time on unpacking.
-LIMIT: Final = 1 << 20
+BOUNDS: Final = Bounds(1 << 20, 1 << 20)
 NOW: Final = datetime(2026, 3, 2, 15, tzinfo=UTC)
 PROBES: Final[tuple[Probe, ...]] = tuple(
     probe_of(selection)
@@ -63,7 +64,7 @@ REQUESTS: Final = (
 
 def containers(data: bytes) -> None:
     """Any bytes are records, left out, or a problem with a place; never an exception, never nothing."""
-    found = unwrap(data, "log.json", limit=LIMIT)
+    found = unwrap(data, "log.json", bounds=BOUNDS)
     assert found.records or found.task_texts or found.left_out or found.problems or found.is_log
     for one in found.problems:
         assert one.source.startswith("log.json")
@@ -93,8 +94,8 @@ def scan(data: bytes) -> None:
     if not data:
         return
     probe = PROBES[data[0] % len(PROBES)]
-    fast = scan_bytes(data[1:], "log.json", probe, limit=LIMIT)
-    full = scan_bytes(data[1:], "log.json", probe, limit=LIMIT, is_fast=False)
+    fast = scan_bytes(data[1:], "log.json", probe, bounds=BOUNDS)
+    full = scan_bytes(data[1:], "log.json", probe, bounds=BOUNDS, is_fast=False)
     assert fast == full
 
 
