@@ -60,5 +60,3 @@ EVENT_COLUMNS: Final[dict[str, tuple[pa.DataType, str]]] = {
 EVENT_SCHEMA: Final[pa.Schema] = pa.schema(
     [pa.field(name, kind, metadata={"doc": doc}) for name, (kind, doc) in EVENT_COLUMNS.items()]
 )
-#: Columns shown to people; `raw` and provenance come last and only on request.
-SHOWN_COLUMNS: Final = tuple(name for name in EVENT_COLUMNS if name not in {"raw", "position"})

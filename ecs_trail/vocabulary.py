@@ -217,7 +217,6 @@ REQUIRED_ACTIONS: Final[Mapping[tuple[Purpose, Phase], tuple[str, ...]]] = Mappi
 )
 
 PURPOSES_IN_ORDER: Final = tuple(Purpose)
-PHASES_IN_ORDER: Final = tuple(Phase)
 
 #: Names of the AWS managed policies, without path and partition, and the purpose each serves.
 MANAGED_POLICY_PURPOSES: Final[Mapping[str, Purpose]] = MappingProxyType(

@@ -278,17 +278,19 @@ class CaseFrames(SavedStates):
     @cached_property
     def tls(self) -> pd.DataFrame:
         """Service Connect secrets: issue, rotation, deletion, and what blocked them."""
-        found = tls(
-            self._events, tls_calls(self._events), self.losses, self.key_outages, as_of=self.as_of, grace=self.grace
-        )
+        found = tls(self._events, self._tls_calls, self.losses, self.key_outages, as_of=self.as_of, grace=self.grace)
         if self.focus.role is None:
             return found
         return found.loc[[role_key(arn) in self.history.arns for arn in found["role_arn"].to_list()]]
 
     @cached_property
+    def _tls_calls(self) -> pd.DataFrame:
+        return tls_calls(self._events)
+
+    @cached_property
     def tls_steps(self) -> pd.DataFrame:
         """Issues, rotations and deletions of certificates, the calls of each gathered into one step."""
-        return tls_steps(self._events, tls_calls(self._events), as_of=self.as_of)
+        return tls_steps(self._events, self._tls_calls, as_of=self.as_of)
 
     @cached_property
     def pass_role_denials(self) -> pd.DataFrame:

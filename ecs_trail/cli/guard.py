@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ecs_trail.cli.options import Output, Question, evidence_options
+from ecs_trail.cli.options import Output, Question, evidence_options, source_optional
 from ecs_trail.cli.results import FOUND, deliver, finish, solve, write_all
 from ecs_trail.errors import UsageError
 from ecs_trail.views.text import clean, count
@@ -24,14 +24,6 @@ _SAID: Final[Mapping[str, str]] = {
     "harmless": "harmless: ECS keeps all it needs",
 }
 _SHOWN: Final = 10
-
-
-def source_optional(command: click.Command) -> click.Command:
-    """Let SOURCE be left out: a saved role state alone will do."""
-    for parameter in command.params:
-        if parameter.name == "sources":
-            parameter.required = False
-    return command
 
 
 def solve_saved(question: Question, output: Output, answer: "Callable[[Case], None]") -> None:

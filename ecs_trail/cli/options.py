@@ -71,6 +71,14 @@ def _asked(options: dict[str, Any]) -> Question:
     return Question(sources, {name: options.pop(name) for name in _ARGUMENTS}, profile)
 
 
+def source_optional(command: click.Command) -> click.Command:
+    """Let SOURCE be left out, where something else may take its place."""
+    for parameter in command.params:
+        if parameter.name == "sources":
+            parameter.required = False
+    return command
+
+
 _WHAT = (
     click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
     click.option("--since", metavar="TIME", help="Read from here on: ISO 8601 with zone, a date, or -6h, -3d."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ecs_trail.cli.options import Output, Question, question_options
+from ecs_trail.cli.options import Output, Question, question_options, source_optional
 from ecs_trail.cli.results import deliver, finish, solve, write_all
 from ecs_trail.errors import UsageError
 
@@ -18,6 +18,7 @@ _FOLDERS: Final = ("csv", "parquet")
 _SERIES: Final = ("since_last", "compare", "keep", "notify", "webhook")
 
 
+@source_optional
 @click.command()
 @question_options
 @click.option("--store", metavar="DIR", help="A local store as a source; the same as SOURCE store:DIR.")
@@ -85,10 +86,6 @@ def report(question: Question, **options: Any) -> None:
     if kind not in _FOLDERS:
         writer_for(_named(output, kind))  # a name nobody can write is refused before the evidence is read
     solve(question, output, lambda case: _write(case, output, kind, redacted=hidden))
-
-
-source = next(parameter for parameter in report.params if parameter.name == "sources")
-source.required = False
 
 
 def _write(case: "Case", output: Output, kind: str, *, redacted: bool) -> None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ecs_trail.cli.guard import solve_saved, source_optional
-from ecs_trail.cli.options import Output, Question, evidence_options
+from ecs_trail.cli.guard import solve_saved
+from ecs_trail.cli.options import Output, Question, evidence_options, source_optional
 from ecs_trail.cli.results import FOUND, deliver, finish
 from ecs_trail.errors import UsageError
 from ecs_trail.vocabulary import Purpose

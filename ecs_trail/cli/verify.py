@@ -11,7 +11,7 @@ import click
 from ecs_trail.cli.options import Output, aws_profile
 from ecs_trail.cli.progress import ProgressBar
 from ecs_trail.cli.results import FAILED, PARTIAL, deliver, write_all
-from ecs_trail.cli.stores import named_store, store_verdict, verdict_text
+from ecs_trail.cli.stores import FORMAT, named_store, store_verdict, verdict_text
 
 _EXIT: Final = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}
 
@@ -33,14 +33,7 @@ _EXIT: Final = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}
     "--workers", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Files read at once."
 )
 @click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Shape of the result.",
-)
+@FORMAT
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

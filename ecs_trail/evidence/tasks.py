@@ -5,7 +5,7 @@ change events"; both read on 2026-11-24. An EBS attachment is known by its type 
 the type's spelling in events.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -110,15 +110,25 @@ _SAVE_TASKS: Final = (
 
 def task_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
     """Rows of `TASK_STATES` from the texts a scan came across, and what could not be read of them."""
+    return state_rows(texts, "task state", _rows_of)
+
+
+def state_rows(
+    texts: Sequence[TaskText], what: str, rows_of: Callable[[Any, str], Iterable[Row]]
+) -> tuple[list[Row], list[Problem]]:
+    """Rows of saved states of one kind, and what could not be read of them.
+
+    `what` one of them is, in words; `rows_of` makes rows of an opened text and the name of its source.
+    """
     rows: list[Row] = []
     problems: list[Problem] = []
     for text in texts:
         try:
             value = lenient(text.text)
         except ValueError as error:
-            problems.append(Problem(text.source, "broken_json", f"a saved task state cannot be read: {error}."))
+            problems.append(Problem(text.source, "broken_json", f"a saved {what} cannot be read: {error}."))
             continue
-        rows.extend(_rows_of(value, text.source))
+        rows.extend(rows_of(value, text.source))
     return rows, problems
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from ecs_trail.practice.dice import Dice
 from ecs_trail.practice.records import Json
-from ecs_trail.vocabulary import ASSUME_ROLE, REQUIRED_ACTIONS, TAG_CREATED, TAG_MANAGED, Purpose
+from ecs_trail.vocabulary import ASSUME_ROLE, REQUIRED_ACTIONS, TAG_MANAGED, Purpose
 
 TEARDOWN: Final = frozenset({"ec2:DetachVolume", "ec2:DeleteVolume", "ec2:DescribeVolumes"})
 CREATION: Final = frozenset({"ec2:CreateVolume", "ec2:CreateTags", "ec2:AttachVolume"})
@@ -254,6 +254,3 @@ def trust_for_account(account: str) -> Paper:
         "Condition": {"StringEquals": {"aws:SourceAccount": account}},
     }
     return Paper(document(statement), ())
-
-
-RESERVED: Final = (TAG_CREATED, TAG_MANAGED)

@@ -157,11 +157,13 @@ def measure(path: Path) -> Record:
     """Read and analyse one file: seconds by the clock and of the processor, peak memory in MB, and what was found."""
     investigate = et.investigate  # loads the modules, which is not measured
     begun, begun_cpu = time.perf_counter(), time.process_time()
-    case = investigate(path)
+    case = investigate(path, max_expansion="2GB")  # one file of all records, larger than any that is delivered
     read, read_cpu = time.perf_counter(), time.process_time()
     document = case.document
     done, done_cpu = time.perf_counter(), time.process_time()
     states = [task["state"] for task in document["tasks"]]
+    if not states:
+        raise SystemExit(f"nothing was analysed: {document['evidence']['problems'][:1]}")
     # Linux counts in KiB, macOS in bytes.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {

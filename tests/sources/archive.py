@@ -9,9 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from loopback import QuietHandler, serve
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Archive:
         return self.bodies.get(key, self.common)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     archive: Archive
     protocol_version = "HTTP/1.1"
 
@@ -83,22 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving_archive(archive: Archive) -> Iterator[str]:
     """Run the server; gives its address."""
     archive.keys = sorted({*archive.keys, *archive.bodies})
-    handler = type("Handler", (_Handler,), {"archive": archive})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(_Handler, archive=archive) as address:
+        yield address

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from loopback import JsonHandler, serve
 
 Json = dict[str, Any]
 ACCOUNT = "123456789012"
@@ -132,7 +133,7 @@ class Cluster:
         return {name: listed[start:end]} | more
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     cluster: Cluster
 
     def do_POST(self) -> None:
@@ -144,29 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
             words = f"User: arn:aws:iam::{ACCOUNT}:user/me is not authorized to perform: ecs:{call}"
             self._send(400, {"__type": str(error), "message": words})
 
-    def _send(self, status: int, body: Json) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving_cluster(cluster: Cluster) -> Iterator[str]:
     """Run the server; gives its address."""
-    handler = type("Handler", (_Handler,), {"cluster": cluster})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(_Handler, cluster=cluster) as address:
+        yield address

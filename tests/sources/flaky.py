@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import md5
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import boto3
 from botocore.config import Config
+from loopback import QuietHandler, serve
 
 #: What may happen to one request.
 FAULTS = ("500", "503", "throttle", "expired", "denied", "gone", "cut", "short", "longer", "slow", "reset")
@@ -46,7 +46,7 @@ class FlakyBucket:
         return fault
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     bucket: FlakyBucket
     protocol_version = "HTTP/1.1"
 
@@ -108,30 +108,20 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in {"cut", "longer"}:
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving_bucket(bucket: FlakyBucket) -> Iterator[Callable[[], Any]]:
     """Run the server; gives what makes clients of it, that try once only, so that every fault is met."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": bucket}))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
     made: list[Any] = []
+    with serve(_Handler, bucket=bucket) as address:
 
-    def client() -> Any:
-        how = Config(retries={"total_max_attempts": 1}, max_pool_connections=24, read_timeout=5, connect_timeout=5)
-        address = f"http://127.0.0.1:{server.server_address[1]}"
-        made.append(boto3.client("s3", region_name="us-east-1", endpoint_url=address, config=how))
-        return made[-1]
+        def client() -> Any:
+            how = Config(retries={"total_max_attempts": 1}, max_pool_connections=24, read_timeout=5, connect_timeout=5)
+            made.append(boto3.client("s3", region_name="us-east-1", endpoint_url=address, config=how))
+            return made[-1]
 
-    try:
-        yield client
-    finally:
-        for one in made:
-            one.close()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        try:
+            yield client
+        finally:
+            for one in made:
+                one.close()

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from loopback import JsonHandler, serve
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
 ATTRIBUTES = {"EventId", "EventName", "ReadOnly", "Username", "ResourceType", "ResourceName", "EventSource"} | {
@@ -176,7 +177,7 @@ def _has(record: Record, key: str, value: str) -> bool:
     return made.get(key) == value
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     history: History
 
     def do_POST(self) -> None:
@@ -191,32 +192,12 @@ class _Handler(BaseHTTPRequestHandler):
         except RefusedError as error:
             self._send(400, {"__type": error.code, "message": error.message})
 
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving(history: History) -> Iterator[str]:
     """Run the server; gives its address."""
-    handler = type("Handler", (_Handler,), {"history": history})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(_Handler, history=history) as address:
+        yield address
 
 
 def ids(records: Iterable[Record]) -> set[str]:

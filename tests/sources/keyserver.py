@@ -2,12 +2,12 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from loopback import JsonHandler, serve
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.ListPublicKeys"
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([^/]+)/")
@@ -35,7 +35,7 @@ class Keys:
         return answer
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     keys: Keys
 
     def do_POST(self) -> None:
@@ -49,29 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, self.keys.answer(match.group(1), asked))
 
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving_keys(keys: Keys) -> Iterator[str]:
     """Run the server; gives its address."""
-    handler = type("Handler", (_Handler,), {"keys": keys})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(_Handler, keys=keys) as address:
+        yield address

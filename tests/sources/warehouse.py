@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import duckdb
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlglot
 from log_patterns import matches
+from loopback import JsonHandler, serve
 from sqlglot.errors import SqlglotError
 
 Record = dict[str, Any]
@@ -428,7 +428,7 @@ _TARGETS = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler):
     warehouse: Warehouse
 
     def do_POST(self) -> None:
@@ -444,29 +444,9 @@ class _Handler(BaseHTTPRequestHandler):
         except (duckdb.Error, SqlglotError, ValueError, LookupError, AssertionError) as error:
             self._send(400, {"__type": "TestServerBroke", "message": f"{type(error).__name__}: {error}"})
 
-    def _send(self, status: int, body: dict[str, Any]) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
 
 @contextmanager
 def serving_warehouse(warehouse: Warehouse) -> Iterator[str]:
     """Run the server; gives its address."""
-    handler = type("Handler", (_Handler,), {"warehouse": warehouse})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve(_Handler, warehouse=warehouse) as address:
+        yield address

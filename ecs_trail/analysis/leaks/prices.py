@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-PRICES_OF: Final = "2026-11-24"
 #: Volume type -> dollars for each GiB and month in us-east-1.
 _PRICES: Final[Mapping[str, float]] = MappingProxyType(
     {

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ecs_trail.arns import last_part
 from ecs_trail.evidence.ledger import Problem, TaskText
 from ecs_trail.evidence.moments import moment_of
-from ecs_trail.evidence.texts import lenient
+from ecs_trail.evidence.tasks import state_rows
 from ecs_trail.frames import TEXT, TIME, FrameSpec, Row
 
 SERVICE_STATES: Final = FrameSpec(
@@ -30,16 +30,7 @@ _SETTINGS: Final = (
 
 def service_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
     """Rows of `SERVICE_STATES` from saved states, and what could not be read of them."""
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    for text in texts:
-        try:
-            value = lenient(text.text)
-        except ValueError as error:
-            problems.append(Problem(text.source, "broken_json", f"a saved service state cannot be read: {error}."))
-            continue
-        rows.extend(_rows_of(value, text.source))
-    return rows, problems
+    return state_rows(texts, "service state", _rows_of)
 
 
 def _rows_of(value: Any, source: str) -> Iterator[Row]:

@@ -14,8 +14,7 @@ from typing import Any, Final
 from ecs_trail.arns import is_task, parse_arn, task_cluster
 from ecs_trail.evidence.ledger import VOLUME_STATE, Problem, TaskText
 from ecs_trail.evidence.moments import moment_of
-from ecs_trail.evidence.tasks import state_texts
-from ecs_trail.evidence.texts import lenient
+from ecs_trail.evidence.tasks import state_rows, state_texts
 from ecs_trail.frames import COUNT, FLAG, TEXT, TIME, FrameSpec, Row
 from ecs_trail.vocabulary import TAG_CLUSTER, TAG_CREATED, TAG_MANAGED, TAG_SERVICE
 
@@ -54,16 +53,7 @@ def volume_texts(paths: Iterable[Path]) -> tuple[list[TaskText], list[Problem]]:
 
 def volume_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
     """Rows of `VOLUME_STATES` from saved states, and what could not be read of them."""
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    for text in texts:
-        try:
-            value = lenient(text.text)
-        except ValueError as error:
-            problems.append(Problem(text.source, "broken_json", f"a saved volume state cannot be read: {error}."))
-            continue
-        rows.extend(_rows_of(value, text.source))
-    return rows, problems
+    return state_rows(texts, "volume state", _rows_of)
 
 
 def _rows_of(value: Any, source: str) -> list[Row]:

@@ -97,7 +97,7 @@ def write_part(folder: Path, name: Callable[[str], str], write: Callable[[Path],
         digest, size = sha256_of(aside), aside.stat().st_size
         final = name(digest[:12])
         aside.replace(folder / final)
-    except BaseException:
+    except BaseException:  # Ctrl-C as well: whatever ends the writing, nothing half-written stays; it is raised again
         aside.unlink(missing_ok=True)
         raise
     sync_folder(folder)
