@@ -5,7 +5,7 @@ The only place where evidence and analysis meet.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Final
@@ -35,10 +35,10 @@ from ecs_trail.analysis.scope import role_uses, scope_of, trim
 from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
-from ecs_trail.arns import last_part, role_key
+from ecs_trail.arns import role_key
+from ecs_trail.case.focus import Focus
 from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
-from ecs_trail.errors import UsageError
 from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import rows, to_frame
@@ -47,16 +47,6 @@ from ecs_trail.views.secrets import scrub, scrub_value
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
 STUCK_AFTER: Final = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class Focus:
-    """What the user narrows an investigation to; None asks for all. `role` is an ARN or a name."""
-
-    role: str | None = None
-    account: str | None = None
-    region: str | None = None
-    cluster: str | None = None
 
 
 def _scrubbed(state: Snapshot) -> Snapshot:
@@ -143,9 +133,9 @@ class CaseFrames(SavedStates):
             )
             events = events[mine.fillna(value=False)]
         calls = volume_calls(events, self.task_states)
-        named = [arn for arn in (self._named_role(events), *(one.role_arn for one in self.snapshots)) if arn]
+        named = [arn for arn in (self.focus.role_in(events), *(one.role_arn for one in self.snapshots)) if arn]
         uses = role_uses(events, calls, self.task_states, named, service_states=self.service_states)
-        uses = self._focused(uses)
+        uses = self.focus.narrowed(uses)
         policies = [arn for one in self.snapshots for arn in (*one.attached, one.boundary) if arn]
         return {
             "events": trim(events, scope_of(events, uses, calls, policies), calls),
@@ -380,23 +370,3 @@ class CaseFrames(SavedStates):
     def _newest(self, name: str) -> datetime | None:
         times = self._read[name]["event_time"]
         return None if times.empty else times.max().to_pydatetime()
-
-    def _named_role(self, events: pd.DataFrame) -> str | None:
-        """The role the user named, as an ARN; a bare name is looked for among the accounts of the evidence later."""
-        given = self.focus.role
-        if given is None or role_key(given) is not None:
-            return given
-        accounts = sorted(account for account in events["account_id"].dropna().unique() if account)
-        only = self.focus.account or (accounts[0] if len(accounts) == 1 else None)
-        return f"arn:aws:iam::{only}:role/{given}" if only else None
-
-    def _focused(self, uses: pd.DataFrame) -> pd.DataFrame:
-        if self.focus.role is None:
-            return uses
-        key, name = role_key(self.focus.role), last_part(self.focus.role)
-        listed = rows(uses)
-        mine = [(row["account"], row["role_name"]) == key if key else row["role_name"] == name for row in listed]
-        if not any(mine):
-            known = ", ".join(sorted({row["role_arn"] for row in listed})) or "none"
-            raise UsageError(f"no role '{name}' in the evidence.", hint=f"infrastructure roles in it: {known}.")
-        return uses.loc[mine]
