@@ -6,7 +6,6 @@ too much; `evidence.sources.base` applies the selection once, exactly.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecs_trail.arns import HOME_REGIONS, partition_of_region
+from ecs_trail.arrays import moment, texts
 from ecs_trail.errors import UsageError
 from ecs_trail.event_names import SELECTED_EVENTS
 from ecs_trail.times import EVER, Window
@@ -53,7 +53,7 @@ class Clause:
         None when it asks nothing.
         """
         parts = [
-            reduce(pc.or_kleene, (pc.is_in(column(name), value_set=_texts(values)) for name in columns))
+            reduce(pc.or_kleene, (pc.is_in(column(name), value_set=texts(sorted(values))) for name in columns))
             for columns, values in (
                 (("session_name", "requested_session_name"), self.session_names),
                 (("event_source",), self.event_sources),
@@ -68,9 +68,9 @@ class Clause:
         if self.failed is not None:
             parts.append((pc.is_valid if self.failed else pc.is_null)(column("error_code")))
         if self.window.start is not None:
-            parts.append(pc.greater_equal(column("event_time"), _moment(self.window.start)))
+            parts.append(pc.greater_equal(column("event_time"), moment(self.window.start)))
         if self.window.end is not None:
-            parts.append(pc.less(column("event_time"), _moment(self.window.end)))
+            parts.append(pc.less(column("event_time"), moment(self.window.end)))
         return reduce(pc.and_kleene, parts) if parts else None
 
     def covers(self, other: "Clause") -> bool:
@@ -217,11 +217,3 @@ def focused(selection: Selection, *, account: str | None = None, region: str | N
         # A clause that another of the same origin holds in full would only make a plan longer.
         found.extend(one for one in kept if not any(one != other and one.narrowed(other) == one for other in kept))
     return Selection(tuple(dict.fromkeys(found)))
-
-
-def _texts(values: frozenset[str]) -> pa.Array:
-    return pa.array(sorted(values), type=pa.string())
-
-
-def _moment(moment: datetime) -> pa.Scalar:
-    return pa.scalar(moment, type=pa.timestamp("us", tz="UTC"))

@@ -195,6 +195,8 @@ def _inflate_all(
 ) -> tuple[bytes, str | None]:
     """Expand member after member. Returns the bytes and, where they end early, the reason with its place."""
     label, magic = form
+    if len(data) <= _CHUNK and (whole := _at_once(data, budget, start)) is not None:
+        return whole, None
     made = io.BytesIO()
     total = place = 0
     while True:
@@ -222,6 +224,20 @@ def _inflate_all(
         if not rest.startswith(magic):
             return made.getvalue(), f"bytes that are no {label} follow at byte {place}; what precedes them counts."
         place = data.index(magic, place)
+
+
+def _at_once(data: bytes, budget: Budget, start: Callable[[], _Inflater]) -> bytes | None:
+    """A stream of one member that ends where the file ends, as a trail delivers it; None for any other."""
+    member = start()
+    step = budget.step
+    try:
+        made = member.decompress(data, step)
+    except OSError:
+        return None
+    if not member.eof or member.unused_data or len(made) >= step:
+        return None
+    budget.take(len(made), len(made), len(data))
+    return made
 
 
 def _rest(member: _Inflater, *, is_full: bool) -> bytes | None:

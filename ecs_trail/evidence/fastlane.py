@@ -9,14 +9,13 @@ with the same result.
 
 from collections.abc import Iterator, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
-from ecs_trail.evidence.records import ASKED, RejectedError, asked_session, is_assumed, row_of, session_of
+from ecs_trail.evidence.records import Asked, RejectedError, is_assumed, row_of, session_of
 from ecs_trail.evidence.slicing import cut
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -49,7 +48,7 @@ class _Glance(msgspec.Struct, gc=False):
     errorCode: str | None = None  # noqa: N815
     eventType: _Type | None = None  # noqa: N815
     eventCategory: _Category | None = None  # noqa: N815
-    requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    requestParameters: Asked | None = None  # noqa: N815
     responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
     insightDetails: _Absent = 0  # noqa: N815
 
@@ -75,6 +74,13 @@ _NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _WORTH_CUTTING: Final = 16
 
 
+class _Place(NamedTuple):
+    """Whose records they are, and the place of the first of them."""
+
+    source: str
+    first: int
+
+
 def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading, *, first: int = 0) -> bool:
     """Read a part into `reading` when it is plain CloudTrail; False, with `reading` untouched, when it is not.
 
@@ -82,19 +88,23 @@ def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading, *, first
     """
     if not _is_unicode(text):
         return False
-    kept = Reading(source, first=first)
+    sieve = _sieve_of(probe)
+    if not _is_long(text):
+        return _scan_piece(text, _Place(source, first), sieve, reading)
+    kept = Reading(source)
     for piece in _pieces(text):
-        if not _scan_piece(piece, probe, kept):
+        if not _scan_piece(piece, _Place(source, first + kept.records_read), sieve, kept):
             return False
     reading.absorb(kept)
     return True
 
 
-def _pieces(text: bytes) -> Iterator[bytes | memoryview]:
-    """The text itself; large texts of JSON lines in pieces that end with a line, which keeps their glances few."""
-    if len(text) <= _PIECE or not text.startswith(b"{") or not _is_lines(text):
-        yield text
-        return
+def _is_long(text: bytes) -> bool:
+    return len(text) > _PIECE and text.startswith(b"{") and _is_lines(text)
+
+
+def _pieces(text: bytes) -> Iterator[memoryview]:
+    """A long text of JSON lines in pieces that end with a line, which keeps their glances few."""
     view = memoryview(text)
     start = 0
     while start < len(text):
@@ -116,7 +126,9 @@ def _is_lines(text: bytes) -> bool:
 
 #: (account, Region, event source, event name, error code): the same for many records of a file.
 _Kind = tuple[str, str, str, str, str | None]
-#: Verdicts on kinds kept for one selection; more different kinds than any archive has, unless somebody invents them.
+#: ARN and type of an identity.
+_Caller = tuple[str | None, str | None]
+#: Verdicts on kinds and callers kept for one selection; more than any archive has, unless somebody invents them.
 _KINDS_KEPT: Final = 50_000
 
 
@@ -126,6 +138,8 @@ class _Sieve:
     def __init__(self, probe: Probe) -> None:
         self.probe = probe
         self.known: dict[_Kind, tuple[ClauseProbe, ...] | None] = {}
+        self.sessions = frozenset[str]().union(*(clause.session_names or () for clause in probe))
+        self.others: set[_Caller] = set()
 
     def clauses(self, kind: _Kind) -> tuple[ClauseProbe, ...] | None:
         """The clauses that a record of this kind may still satisfy; None when it is no plain record."""
@@ -143,25 +157,51 @@ class _Sieve:
         verdict = self.known[kind] = None if source.startswith("aws:") else found
         return verdict
 
+    def acting(self, glances: list[_Glance]) -> list[int] | None:
+        """The places of the records whose caller is one of the sessions asked for; None for a session without an ARN,
+        of which a glance does not say the name.
+        """
+        callers = {(who.arn, who.type) for glance in glances for who in (glance.userIdentity,)}
+        unknown = callers - self.others
+        if not unknown:
+            return []
+        if any(kind == "AssumedRole" and not (arn and is_assumed(arn)) for arn, kind in unknown):
+            return None
+        sought = {arn for arn, _ in unknown if arn and session_of(arn, None, None) in self.sessions}
+        if len(self.others) > _KINDS_KEPT:
+            self.others.clear()
+        self.others.update(caller for caller in unknown if caller[0] not in sought)
+        return [number for number, glance in enumerate(glances) if glance.userIdentity.arn in sought] if sought else []
 
-@lru_cache(maxsize=8)
-def _sieve(probe: Probe) -> _Sieve:
-    return _Sieve(probe)
+
+_latest = _Sieve(())
 
 
-def _scan_piece(text: bytes | memoryview, probe: Probe, reading: Reading) -> bool:
+def _sieve_of(probe: Probe) -> _Sieve:
+    """The sieve of a probe; the latest is kept. Compared and not looked up, as to hash a probe takes longer than to
+    read a small file; a worker gets an equal one, and no more the same, with every batch.
+    """
+    global _latest  # noqa: PLW0603 - a cache of one
+    sieve = _latest
+    if sieve.probe is not probe:
+        if sieve.probe != probe:
+            sieve = _latest = _Sieve(probe)
+        sieve.probe = probe
+    return sieve
+
+
+def _scan_piece(text: bytes | memoryview, at: _Place, sieve: _Sieve, reading: Reading) -> bool:
     glances = _glances(text)
     if not glances:
         return False
     kinds = {(g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode) for g in glances}
-    sieve = _sieve(probe)
     open_clauses = {kind: sieve.clauses(kind) for kind in kinds}
     spans = _spans(glances, kinds)
     if spans is None or None in open_clauses.values():
         return False
-    found = _candidates(glances, {kind: clauses for kind, clauses in open_clauses.items() if clauses})
+    found = _candidates(sieve, glances, {kind: clauses for kind, clauses in open_clauses.items() if clauses})
     records = len(glances)
-    if found is None or not _keep(text, glances, found, reading):
+    if found is None or not (not found or _keep(text, glances, found, at, reading)):
         return False
     reading.records_read += records
     reading.records_set_aside += records - len(found)
@@ -192,7 +232,7 @@ def _spans(glances: list[_Glance], kinds: set[_Kind]) -> dict[tuple[str, str], S
     return spans
 
 
-def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
+def _candidates(sieve: _Sieve, glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
     """The places of the records that a clause admits; None when a glance is not enough to say so."""
     sought: set[str] = set()
     hot: set[_Kind] = set()  # a record that needs a look, whoever called
@@ -210,38 +250,18 @@ def _candidates(glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ..
         names = {kind[3] for kind in hot}
         found.update([n for n, g in enumerate(glances) if g.eventName in names and _kind(g) in hot])
     if sought:
-        acting = _acting(glances, sought)
+        acting = sieve.acting(glances)
         if acting is None:
             return None
         found.update(acting)
     if asking:
-        asked = _asking([(n, g.requestParameters) for n, g in enumerate(glances) if g.eventName in asking], sought)
-        if asked is None:
-            return None
-        found.update(asked)
+        found.update([n for n, g in enumerate(glances) if g.eventName in asking and _requested(g) in sought])
     return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
 
 
-def _acting(glances: list[_Glance], sought: set[str]) -> list[int] | None:
-    """The places of the records whose caller is one of the sessions, by its ARN; None for a session without one."""
-    arns = {g.userIdentity.arn for g in glances}
-    unclear = {arn for arn in arns if arn is None or not is_assumed(arn)}
-    if unclear and any(g.userIdentity.type == "AssumedRole" for g in glances if g.userIdentity.arn in unclear):
-        return None
-    clear = {arn for arn in arns - unclear if session_of(arn, None, None) in sought}
-    return [n for n, g in enumerate(glances) if g.userIdentity.arn in clear] if clear else []
-
-
-def _asking(calls: list[tuple[int, msgspec.Raw]], sought: set[str]) -> list[int] | None:
-    """The places of the AssumeRole calls that ask for one of the sessions; None when a glance does not say."""
-    try:
-        return [number for number, parameters in calls if ASKED.decode(parameters).roleSessionName in sought]
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        pass
-    plain = [(number, bytes(parameters)) for number, parameters in calls]
-    if any(parameters.startswith(b'"') for _, parameters in plain):
-        return None
-    return [number for number, parameters in plain if asked_session(parameters) in sought]
+def _requested(glance: _Glance) -> str | None:
+    """The session name a call asks for."""
+    return (glance.requestParameters.roleSessionName or None) if glance.requestParameters else None
 
 
 def _kind(glance: _Glance) -> _Kind:
@@ -284,14 +304,11 @@ def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
 
 def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
     """Whether any of the clauses its kind may satisfy holds for a record."""
-    requested = None
-    if glance.eventName.startswith("AssumeRole"):
-        requested = asked_session(bytes(glance.requestParameters))
     seen = Glimpse(
         glance.eventSource,
         glance.eventName,
         session_of(glance.userIdentity.arn, None, None),
-        requested,
+        _requested(glance) if glance.eventName.startswith("AssumeRole") else None,
         bool(glance.errorCode),
         glance.eventTime,
         glance.recipientAccountId,
@@ -300,21 +317,20 @@ def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
     return any(clause.admits(seen) for clause in clauses)
 
 
-def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], reading: Reading) -> bool:
+def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], at: _Place, reading: Reading) -> bool:
     """Make rows of the records found; False when one of them is no plain record after all."""
-    if not found:
-        return True
     slices: Sequence[bytes | msgspec.Raw] | None = None
     if len(found) * _WORTH_CUTTING < len(glances):
-        slices = cut(text, lambda n: glances[n].responseElements or glances[n].requestParameters, found)
+        slices = cut(text, lambda n: glances[n].responseElements, found)
     if slices is None:
         every = _slices(text)
         slices = [every[number] for number in found]
-    before = reading.first + reading.records_read
+    kept = Reading(at.source)
     glances.clear()  # their space serves the rows
     try:
         for number, record in zip(found, slices, strict=True):
-            reading.keep(row_of(bytes(record), reading.source, before + number), is_rebuilt=False)
+            kept.keep(row_of(bytes(record), at.source, at.first + number), is_rebuilt=False)
     except RejectedError:
         return False
+    reading.absorb(kept)
     return True

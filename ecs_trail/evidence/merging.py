@@ -6,6 +6,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecs_trail.arrays import counted, number, numbers, text, texts
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.packing import REBUILT, Chunk, gather, gather_raw, opened
@@ -57,7 +58,7 @@ def _arranged(packed: list[Chunk]) -> tuple[pa.Array, int, list[Problem]]:
     dropped, conflicts = _copies(keys, packed)
     order = _sorted_places(keys)
     if dropped:
-        order = order.filter(pc.invert(pc.is_in(order, value_set=pa.array(dropped, type=order.type))))
+        order = order.filter(pc.invert(pc.is_in(order, value_set=numbers(dropped).cast(order.type))))
     return order, len(dropped), conflicts
 
 
@@ -70,7 +71,7 @@ def _table(packed: list[Chunk], order: pa.Array) -> pa.Table:
 
 def _is_in_place(order: pa.Array) -> bool:
     """True when the places count up from 0."""
-    return bool(order.equals(pa.array(range(len(order)), type=order.type)))
+    return bool(order.equals(counted(len(order)).cast(order.type)))
 
 
 def rank_of(event_source: str, event_name: str) -> int:
@@ -80,13 +81,13 @@ def rank_of(event_source: str, event_name: str) -> int:
 
 def _sorted_places(keys: pa.Table) -> pa.Array:
     """The places of the rows in their order; Arrow sorts text by UTF-8 bytes, which is the order of Python's text."""
-    ranks = pa.array([_USUAL_RANK] * keys.num_rows, type=pa.int64())
+    ranks = numbers([_USUAL_RANK] * keys.num_rows)
     for source, known in _RANKS.items():
-        place = pc.index_in(keys.column("event_name"), value_set=pa.array(list(known)))
-        rank = pc.fill_null(pa.array(list(known.values()), type=pa.int64()).take(place), _USUAL_RANK)
-        ranks = pc.if_else(pc.equal(keys.column("event_source"), source), rank, ranks)
+        place = pc.index_in(keys.column("event_name"), value_set=texts(list(known)))
+        rank = pc.fill_null(numbers(list(known.values())).take(place), number(_USUAL_RANK))
+        ranks = pc.if_else(pc.equal(keys.column("event_source"), text(source)), rank, ranks)
     keys = keys.append_column("rank", ranks)
-    account = pc.fill_null(keys.column("account_id"), "")
+    account = pc.fill_null(keys.column("account_id"), text(""))
     keys = keys.set_column(keys.schema.get_field_index("account_id"), "account_id", account)
     return pc.sort_indices(keys.select(list(_ORDER)), sort_keys=[(name, "ascending") for name in _ORDER])
 
@@ -94,10 +95,10 @@ def _sorted_places(keys: pa.Table) -> pa.Array:
 def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Problem]]:
     """The places of copies not kept, and the conflicts. Only rows that share an id are looked at one by one."""
     # counted here and not grouped by both columns, as that would load Arrow's query engine
-    counted = pc.value_counts(keys.column("event_id").combine_chunks())
-    if len(counted) == keys.num_rows:
+    counts = pc.value_counts(keys.column("event_id").combine_chunks())
+    if len(counts) == keys.num_rows:
         return [], []
-    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), number(1)))
     places = pc.indices_nonzero(pc.is_in(keys.column("event_id"), value_set=repeated))
     flags = opened(packed, [REBUILT])[REBUILT].take(places).to_pylist()
     texts = gather_raw(packed, places)
@@ -106,8 +107,8 @@ def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Proble
         texts, strict=True,
     )  # fmt: skip
     groups: dict[tuple[str, str | None], list[_Copy]] = {}
-    for place, row, flag, text in candidates:
-        groups.setdefault((row[0], row[1]), []).append((place, row, flag, text))
+    for place, row, flag, record in candidates:
+        groups.setdefault((row[0], row[1]), []).append((place, row, flag, record))
     dropped: list[int] = []
     conflicts: list[Problem] = []
     for group in groups.values():

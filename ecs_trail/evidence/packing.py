@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecs_trail.arrays import array_of, counted, number, texts
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
 
@@ -50,9 +51,9 @@ def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
     arrays = []
     for field, values in zip(_PACKED_SCHEMA, columns, strict=True):
         if pa.types.is_dictionary(field.type):
-            arrays.append(pa.array(values, type=pa.string()).dictionary_encode())
+            arrays.append(texts(values).dictionary_encode())
         else:
-            arrays.append(pa.array(values, type=field.type))
+            arrays.append(array_of(values, field.type))
     return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
 
 
@@ -77,7 +78,7 @@ def trim(chunk: Chunk, selection: Selection) -> tuple[Chunk | None, int]:
     do not belong to it.
     """
     asked = pa.table(opened([chunk], _ASKED))
-    kept = selection.filter(asked.append_column(_INDEX, pa.array(range(asked.num_rows), type=pa.int64())))
+    kept = selection.filter(asked.append_column(_INDEX, counted(asked.num_rows)))
     if kept.num_rows == asked.num_rows:
         return chunk, 0
     others = asked.num_rows - kept.num_rows
@@ -122,10 +123,10 @@ def _slice(chunks: list[Chunk], order: pa.Array) -> pa.Array:
     for chunk in chunks:
         column = opened([chunk], ["raw"])["raw"].combine_chunks()
         end = start + len(column)
-        here = places.filter(pc.and_(pc.greater_equal(places, start), pc.less(places, end)))
-        found.append(column.take(pc.subtract(here, start)))
+        here = places.filter(pc.and_(pc.greater_equal(places, number(start)), pc.less(places, number(end))))
+        found.append(column.take(pc.subtract(here, number(start))))
         start = end
-    return pa.concat_arrays(found).take(pc.sort_indices(by_place)) if found else pa.array([], type=pa.string())
+    return pa.concat_arrays(found).take(pc.sort_indices(by_place)) if found else texts([])
 
 
 def _taken(column: pa.ChunkedArray, order: pa.Array) -> pa.ChunkedArray:

@@ -80,7 +80,9 @@ class _Record(msgspec.Struct):
     tlsDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
 
 
-class _Asked(msgspec.Struct):
+class Asked(msgspec.Struct, gc=False):
+    """What an AssumeRole call asks for."""
+
     roleArn: str | None = None  # noqa: N815
     roleSessionName: str | None = None  # noqa: N815
 
@@ -93,8 +95,7 @@ class _Resource(msgspec.Struct):
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
-#: What an AssumeRole call asks for.
-ASKED: Final = msgspec.json.Decoder(_Asked)
+_ASKED: Final = msgspec.json.Decoder(Asked)
 _RESOURCES: Final = msgspec.json.Decoder(list[_Resource])
 
 
@@ -135,14 +136,6 @@ def session_of(arn: str | None, principal_id: str | None, identity_type: str | N
     return None
 
 
-def asked_session(parameters: bytes) -> str | None:
-    """The session name an AssumeRole call asks for, from its `requestParameters`."""
-    try:
-        return ASKED.decode(parameters).roleSessionName or None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
 def canonical(raw: str) -> str:
     """A record's content as text, for comparison: keys in order, nulls dropped, what log shippers add taken out.
 
@@ -177,7 +170,7 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
     context = identity.sessionContext or _Context()
     issuer = context.sessionIssuer or _Issuer()
     created = context.attributes.creationDate if context.attributes else None
-    asked = _asked(record) if record.eventName.startswith("AssumeRole") else _Asked()
+    asked = _asked(record) if record.eventName.startswith("AssumeRole") else Asked()
     resources = bytes(record.resources)
     account = record.recipientAccountId or identity.accountId or _account(resources)
     return (
@@ -234,12 +227,12 @@ def _has_text_for_objects(record: _Record) -> bool:
     )
 
 
-def _asked(record: _Record) -> _Asked:
+def _asked(record: _Record) -> Asked:
     """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
     try:
-        asked = ASKED.decode(bytes(record.requestParameters))
+        asked = _ASKED.decode(bytes(record.requestParameters))
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        asked = _Asked()
+        asked = Asked()
     if not asked.roleArn:
         roles = (
             item.ARN or item.arn

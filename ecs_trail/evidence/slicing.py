@@ -5,9 +5,9 @@ stands: inside its record, one level deep. From there the end of the record is f
 strings; a record begins where the one before it ends.
 """
 
+import ctypes
 import re
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Final
 
 import msgspec
@@ -26,9 +26,7 @@ def cut(text: bytes | memoryview, inside: Callable[[int], msgspec.Raw], numbers:
     places of the records wanted. None for the first record, as nothing before it says where it begins, and for a
     record or its predecessor without such a value.
     """
-    # a process that only counts needs no numpy
-    where = import_module("numpy").frombuffer
-    base: int = where(text, "u1").ctypes.data
+    base = _address(text)
     records = []
     for number in numbers:
         if not number:
@@ -36,14 +34,41 @@ def cut(text: bytes | memoryview, inside: Callable[[int], msgspec.Raw], numbers:
         before, own = memoryview(inside(number - 1)), memoryview(inside(number))
         if not (before.nbytes and own.nbytes):
             return None
-        end = _end(text, where(before, "u1").ctypes.data - base + before.nbytes)
+        end = _end(text, _address(before) - base + before.nbytes)
         between = _BETWEEN.match(text, end)
         start = between.end() if between else end
-        record = bytes(text[start : _end(text, where(own, "u1").ctypes.data - base + own.nbytes)])
+        record = bytes(text[start : _end(text, _address(own) - base + own.nbytes)])
         if not record.startswith(b"{"):
             return None
         records.append(record)
     return records
+
+
+class _Buffer(ctypes.Structure):
+    """`Py_buffer` (*Python/C API Reference Manual*, "Buffer Protocol", read on 2026-11-24)."""
+
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.c_void_p),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+def _address(value: bytes | memoryview) -> int:
+    """Where the bytes lie. numpy says so as well, but loading it takes a process longer than a hundred files."""
+    seen = _Buffer()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(value), ctypes.byref(seen), 0)
+    address: int = seen.buf or 0
+    ctypes.pythonapi.PyBuffer_Release(ctypes.byref(seen))
+    return address
 
 
 def _end(text: bytes | memoryview, place: int) -> int:

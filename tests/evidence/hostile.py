@@ -64,17 +64,20 @@ def _record(dice: random.Random, number: int, wild: float) -> Record:
     if dice.random() < 0.04:
         made = dice.choice((record, assume_role, denied))(number)
     made["eventID"] = f"{dice.getrandbits(64):016x}"
+    if dice.random() < 0.98:  # as in nearly all published records
+        made["responseElements"] = dice.choice((None, None, {"a": "}]}", "b": [{"c": '\\"{'}]}))
     if dice.random() < 0.1:
         inner = copy.deepcopy(record(number))
         made["requestParameters"] = dice.choice(
             (
                 {"Records": [inner, inner]},
                 {"text": json.dumps(inner)},
-                [{"a": 1}, inner],
                 inner,
                 {"roleSessionName": SESSION},
             )
         )
+    if dice.random() < 0.002:  # no service asks so, and the fast lane does not take the file
+        made["requestParameters"] = [{"a": 1}, copy.deepcopy(record(number))]
     if dice.random() < 0.03:
         made["userAgent"] = f'\\"eventName\\":\\"StopTask\\"}},{{"arn":"x:assumed-role/a/{SESSION}" \u2028 \ud83d\ude00'
     if dice.random() < wild:

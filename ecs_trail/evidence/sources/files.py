@@ -4,13 +4,16 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.sources.base import Fetched, ScanPlan
 from ecs_trail.selection import Selection
+
+#: A path, which content it stands for, and the kind and detail of what is wrong with it. Paths are plain text here: a
+#: hundred thousand `Path`s cost as much as reading the files.
+_Found = tuple[str, str, tuple[str, str] | None]
 
 
 class FilesSource:
@@ -44,9 +47,15 @@ class FilesSource:
                 f"there is no file or folder '{self.name}'.",
                 hint="give a path that exists, or s3://BUCKET/PREFIX, api://REGION, store:DIR.",
             )
-        found = list(_walk(self.path, frozenset()))
-        for fetched in found:
-            yield replace(fetched, expected=len(found))
+        found: list[_Found] = []
+        root = str(self.path)
+        _walk(root, os.path.abspath(root), frozenset(), found)  # noqa: PTH100 - links stay as named
+        for text, identity, problem in found:
+            name = _text_of(text)
+            if problem is None:
+                yield Fetched(name, path=Path(text), identity=identity, expected=len(found))
+            else:
+                yield Fetched(name, problem=Problem(name, *problem), expected=len(found))
 
 
 def is_there(path: Path) -> bool:
@@ -60,55 +69,66 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def _walk(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
-    name = _name_of(path)
+def _walk(path: str, absolute: str, above: frozenset[tuple[int, int]], found: list[_Found]) -> None:
+    """Add what lies at or below a path."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
     except PermissionError:
-        yield _problem(name, "no_permission", "the path may not be looked at.")
+        found.append(_problem(path, "no_permission", "the path may not be looked at."))
         return
     except FileNotFoundError:
-        yield _problem(name, "vanished", "the file is gone, or the link leads nowhere.")
+        found.append(_problem(path, "vanished", "the file is gone, or the link leads nowhere."))
         return
     except OSError as error:
-        yield _problem(name, "unreadable_file", f"the path cannot be looked at: {error.strerror or error}.")
+        detail = f"the path cannot be looked at: {error.strerror or error}."
+        found.append(_problem(path, "unreadable_file", detail))
         return
     if stat.S_ISREG(status.st_mode):
-        yield Fetched(name, path=path, identity=_identity(path, status))
+        found.append((path, _identity(absolute, status), None))
     elif stat.S_ISDIR(status.st_mode):
         identity = (status.st_dev, status.st_ino)
         if identity not in above:  # a link back to a folder we are in adds nothing
-            yield from _walk_folder(path, above | {identity})
+            _walk_folder(path, absolute, above | {identity}, found)
     else:
-        yield _problem(name, "unreadable_file", f"{_kind(status.st_mode)}, no file; not opened.")
+        found.append(_problem(path, "unreadable_file", f"{_kind(status.st_mode)}, no file; not opened."))
 
 
-def _name_of(path: Path) -> str:
-    """A path as text. A name may be any bytes; those that are no text are spelled out."""
-    return path.as_posix().encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
-
-
-def _walk_folder(path: Path, above: frozenset[tuple[int, int]]) -> Iterator[Fetched]:
+def _walk_folder(path: str, absolute: str, above: frozenset[tuple[int, int]], found: list[_Found]) -> None:
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208 - names are sorted as text, the same on every system
     except PermissionError:
-        yield _problem(_name_of(path), "no_permission", "the folder may not be listed.")
+        found.append(_problem(path, "no_permission", "the folder may not be listed."))
         return
     except OSError as error:
-        yield _problem(_name_of(path), "unreadable_file", f"the folder cannot be listed: {error.strerror or error}.")
+        detail = f"the folder cannot be listed: {error.strerror or error}."
+        found.append(_problem(path, "unreadable_file", detail))
         return
+    base = "" if path == os.curdir else path.rstrip(os.sep) + os.sep
+    base_absolute = absolute.rstrip(os.sep) + os.sep
     for name in names:
-        yield from _walk(path / name, above)
+        _walk(base + name, base_absolute + name, above, found)
 
 
-def _identity(path: Path, status: os.stat_result) -> str:
+def _name_of(path: Path) -> str:
+    return _text_of(str(path))
+
+
+def _text_of(path: str) -> str:
+    """A path as text, with slashes. A name may be any bytes; those that are no text are spelled out."""
+    path = path.replace(os.sep, "/")
+    if path.isascii():
+        return path
+    return path.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="backslashreplace")
+
+
+def _identity(absolute: str, status: os.stat_result) -> str:
     """Which content a name stands for. The whole path counts: one relative name may lie in many folders."""
-    where = hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]  # noqa: PTH100 - links stay as named
+    where = hashlib.sha256(os.fsencode(absolute)).hexdigest()[:16]
     return f"{status.st_size}:{status.st_mtime_ns}:{where}"
 
 
-def _problem(source: str, kind: str, detail: str) -> Fetched:
-    return Fetched(source, problem=Problem(source, kind, detail))
+def _problem(path: str, kind: str, detail: str) -> _Found:
+    return path, "", (kind, detail)
 
 
 def _kind(mode: int) -> str:

@@ -1,0 +1,90 @@
+"""Arrow arrays of plain values, made without loading pandas.
+
+`pyarrow.array` and `pyarrow.scalar` ask whether a value is one of pandas', and load pandas for the question: a sixth of
+a second in every process that only reads. Here the buffers are filled directly, in Arrow's own layout (*Arrow Columnar
+Format*, "Variable-size Binary Layout" and "Validity bitmaps", read on 2026-11-24).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+#: Offsets of Arrow strings have 32 bits.
+_MOST_BYTES: Final = (1 << 31) - 1
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """Texts (None: null) as an array of strings. Raises `UnicodeEncodeError` for lone surrogates."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    ends = np.zeros(len(encoded) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded)), out=ends[1:])
+    if ends[-1] > _MOST_BYTES:
+        return pa.array(values, type=pa.string())  # says in its own words what it cannot hold
+    data = b"".join(encoded)
+    buffers = [_validity(values), pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def moments(values: Sequence[datetime | None]) -> pa.Array:
+    """Aware times (None: null) as an array of microseconds, UTC."""
+    counts = [0 if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
+    return _fixed(pa.timestamp("us", tz="UTC"), counts, values)
+
+
+def numbers(values: Sequence[int | None]) -> pa.Array:
+    """Whole numbers (None: null) as an array of 64 bits."""
+    return _fixed(pa.int64(), [value or 0 for value in values], values)
+
+
+def counted(length: int) -> pa.Array:
+    """The numbers from 0 up to a length, as an array of 64 bits."""
+    return pa.Array.from_buffers(pa.int64(), length, [None, pa.py_buffer(np.arange(length, dtype=np.int64))])
+
+
+def flags(values: Sequence[bool | None]) -> pa.Array:
+    """Answers (None: null) as an array."""
+    bits = _bits(value is True for value in values)
+    return pa.Array.from_buffers(pa.bool_(), len(values), [_validity(values), bits])
+
+
+def array_of(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """Values of a column of `EVENT_SCHEMA` as an array of its type."""
+    if pa.types.is_string(kind):
+        return texts(values)  # type: ignore[arg-type]
+    if pa.types.is_timestamp(kind):
+        return moments(values)  # type: ignore[arg-type]
+    return (flags if pa.types.is_boolean(kind) else numbers)(values)  # type: ignore[arg-type]
+
+
+def text(value: str) -> pa.Scalar:
+    """One text."""
+    return texts([value])[0]
+
+
+def number(value: int) -> pa.Scalar:
+    """One whole number."""
+    return numbers([value])[0]
+
+
+def moment(value: datetime) -> pa.Scalar:
+    """One aware time."""
+    return moments([value])[0]
+
+
+def _fixed(kind: pa.DataType, counts: list[int], values: Sequence[object]) -> pa.Array:
+    data = pa.py_buffer(np.fromiter(counts, dtype=np.int64, count=len(counts)))
+    return pa.Array.from_buffers(kind, len(counts), [_validity(values), data])
+
+
+def _validity(values: Sequence[object]) -> pa.Buffer | None:
+    """One bit a value, least significant first; nothing where no value is missing."""
+    return _bits(value is not None for value in values) if None in values else None
+
+
+def _bits(answers: Iterable[bool]) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(np.fromiter(answers, dtype=np.bool_), bitorder="little"))
