@@ -195,9 +195,7 @@ def _inflate_all(
 ) -> tuple[bytes, str | None]:
     """Expand member after member. Returns the bytes and, where they end early, the reason with its place."""
     label, magic = form
-    if len(data) <= _CHUNK and (whole := _at_once(data, budget, start)) is not None:
-        return whole, None
-    made = io.BytesIO()
+    made = _Made()
     total = place = 0
     while True:
         member = start()
@@ -226,18 +224,24 @@ def _inflate_all(
         place = data.index(magic, place)
 
 
-def _at_once(data: bytes, budget: Budget, start: Callable[[], _Inflater]) -> bytes | None:
-    """A stream of one member that ends where the file ends, as a trail delivers it; None for any other."""
-    member = start()
-    step = budget.step
-    try:
-        made = member.decompress(data, step)
-    except OSError:
-        return None
-    if not member.eof or member.unused_data or len(made) >= step:
-        return None
-    budget.take(len(made), len(made), len(data))
-    return made
+class _Made:
+    """Bytes made so far. Those of one piece, as nearly every trail file gives, are handed on without a copy."""
+
+    def __init__(self) -> None:
+        self.only = b""
+        self.all: io.BytesIO | None = None
+
+    def write(self, piece: bytes) -> None:
+        if not self.only:
+            self.only = piece
+            return
+        if self.all is None:
+            self.all = io.BytesIO()
+            self.all.write(self.only)
+        self.all.write(piece)
+
+    def getvalue(self) -> bytes:
+        return self.only if self.all is None else self.all.getvalue()
 
 
 def _rest(member: _Inflater, *, is_full: bool) -> bytes | None:

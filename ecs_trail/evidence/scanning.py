@@ -28,6 +28,8 @@ from ecs_trail.evidence.records import RejectedError, Row, row_of
 from ecs_trail.evidence.shapes import Haul
 
 _NAMED_EXAMPLES: Final = 3
+#: Files of at most so many bytes are read in one step.
+_SMALL: Final = 1 << 20
 #: Kinds that name a file only when nothing else in it does.
 _SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
@@ -65,16 +67,21 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     the size it had.
     """
     try:
-        with open(path, "rb", opener=_open) as stream:
-            size = os.fstat(stream.fileno()).st_size
-            data = stream.read(len(PARQUET))
-            if data == PARQUET:
+        handle = _open(path)
+        try:
+            size = os.fstat(handle).st_size
+            data = os.read(handle, size if size <= _SMALL else len(PARQUET))
+            if data.startswith(PARQUET):
                 return scan_parquet(path, source, probe)
             if size > bounds.part:
-                stream.seek(0)
-                return _scan_stream(stream, source, probe, bounds)
-            stream.seek(0)
-            data = stream.read(size)
+                with open(handle, "rb", closefd=False) as stream:
+                    stream.seek(0)
+                    return _scan_stream(stream, source, probe, bounds)
+            if len(data) < size:
+                with open(handle, "rb", closefd=False) as stream:
+                    data += stream.read(size - len(data))
+        finally:
+            os.close(handle)
     except FileNotFoundError:
         return failed(source, "vanished", "the file was listed but is gone.")
     except PermissionError:
@@ -88,9 +95,9 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     return reading
 
 
-def _open(path: str, flags: int) -> int:
+def _open(path: Path) -> int:
     """Open a file and nothing else: a pipe that took its place since the listing would be waited for without end."""
-    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "it is no file any more")
