@@ -10,7 +10,7 @@ from ecs_trail.arrays import counted, number, numbers, text, texts
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.packing import REBUILT, Chunk, gather, gather_raw, opened
-from ecs_trail.evidence.records import canonical
+from ecs_trail.evidence.sameness import canonical
 from ecs_trail.schema import EVENT_SCHEMA
 
 _KEYS: Final = ("event_id", "account_id", "event_time", "event_source", "event_name", "source", "position")
