@@ -80,7 +80,7 @@ DOORS = {
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
-    "numpy": ("arrays", "evidence.parquet", "evidence.sifting"),
+    "numpy": ("evidence.blocks", "evidence.parquet", "evidence.sifting", "evidence.slicing"),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),

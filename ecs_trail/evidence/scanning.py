@@ -36,12 +36,12 @@ _SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
 def read_unit(unit: Fetched, probe: Probe, bounds: Bounds = USUAL) -> Reading:
     """The reading of one fetched unit; runs in a worker process as well."""
-    with _collector_paused():
+    with collector_paused():
         return _read(unit, probe, bounds)
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """No garbage collection while one file is read: it would walk over rows that are all still needed."""
     was_on = gc.isenabled()
     gc.disable()

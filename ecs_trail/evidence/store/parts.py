@@ -7,6 +7,7 @@ itself, most of the bytes, stands last.
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,9 @@ from ecs_trail.times import Window
 
 #: Rows of a row group: about 16 MB of records.
 GROUP_ROWS: Final = 16_384
-_LEVEL: Final = 3
+#: The same of blocks in which like rows stand together: small, as a question then needs few of them.
+ALIKE_ROWS: Final = 4096
+_LEVEL: Final = 1
 #: Columns whose values differ from row to row; the others are dictionaries.
 _DIFFERING: Final = frozenset(
     {"event_id", "event_time", "session_created_at", "request_id", "shared_event_id", "error_message",
@@ -46,22 +49,65 @@ STORED_SCHEMA: Final[pa.Schema] = pa.schema(
 _NAMES: Final = STORED_SCHEMA.names
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A part of events that is finished but for its name: its bytes, its rows, first and last event time (UTC)."""
+
+    data: bytes
+    rows: int
+    first: datetime
+    last: datetime
+
+
 def write_events(path: Path, table: pa.Table) -> None:
-    """Write sorted rows (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises `OSError`."""
-    options: dict[str, Any] = {}
+    """Write rows sorted by time (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises
+    `OSError`.
+    """
+    time = STORED_SCHEMA.get_field_index("event_time")
+    with _writer(path, sorting_columns=[pq.SortingColumn(time)]) as writer:
+        writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=GROUP_ROWS)
+
+
+class EventWriter:
+    """Writes blocks of rows, each ordered so that like rows stand together, as one part in memory."""
+
+    def __init__(self) -> None:
+        """Nothing is made before there are rows."""
+        self._sink = pa.BufferOutputStream()
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+        self._span: list[datetime] = []
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) in row groups of their own."""
+        if not table.num_rows:
+            return
+        if self._writer is None:
+            self._writer = _writer(self._sink)
+        self._writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=ALIKE_ROWS)
+        self._rows += table.num_rows
+        self._span += span_of(table)
+
+    def sealed(self) -> Sealed | None:
+        """The part, None without rows; after this nothing may be added."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        data = self._sink.getvalue().to_pybytes()
+        return Sealed(data, self._rows, min(self._span), max(self._span))
+
+
+def _writer(where: Path | pa.BufferOutputStream, **options: Any) -> pq.ParquetWriter:
     known = inspect.signature(pq.ParquetWriter.__init__).parameters
     if "bloom_filter_options" in known:  # pyarrow 24 and later
         options["bloom_filter_options"] = {name: {"ndv": GROUP_ROWS, "fpp": 0.01} for name in _BLOOMED}
-    time = STORED_SCHEMA.get_field_index("event_time")
-    pq.write_table(
-        table.select(_NAMES).cast(STORED_SCHEMA),
-        path,
-        row_group_size=GROUP_ROWS,
+    return pq.ParquetWriter(
+        where,
+        STORED_SCHEMA,
         compression="zstd",
         compression_level=_LEVEL,
         use_dictionary=[name for name in _NAMES if name not in _DIFFERING],
         write_statistics=[name for name in _NAMES if name not in _LONG],
-        sorting_columns=[pq.SortingColumn(time)],
         **options,
     )
 

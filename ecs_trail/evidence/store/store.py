@@ -16,7 +16,7 @@ from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import Chunk
 from ecs_trail.evidence.store import folder as disk
 from ecs_trail.evidence.store import manifest as lines
-from ecs_trail.evidence.store.batches import TOOL, Batch, Run, end_lines, lines_of
+from ecs_trail.evidence.store.batches import TOOL, WITHOUT, Batch, Run, end_lines, lines_of
 from ecs_trail.evidence.store.compaction import PART_ROWS, Compacted, compacted
 from ecs_trail.evidence.store.documents import Document, read_documents, task_texts
 from ecs_trail.evidence.store.manifest import Line, Manifest
@@ -68,9 +68,8 @@ class Store:
             manifest = self.manifest()
             yield from self._remarks(manifest, selection)
             tally = _Given()
-            for part in manifest.parts("events"):
-                if selection.window.overlaps(*_span(part)):
-                    yield from tally.counted(part, self._rows(part, selection))
+            for part in _touched(manifest, selection):
+                yield from tally.counted(part, self._rows(part, selection))
             yield from self._beside(manifest, tally)
 
     def events(self, selection: Selection | None = None) -> pa.Table:
@@ -298,6 +297,14 @@ class _Given:
         receipt.records_read += max(-others, 0)
         receipt.records_not_selected += max(others, 0) + held - self.rows - self.lost
         receipt.records_lost += self.lost
+
+
+def _touched(manifest: Manifest, selection: Selection) -> Iterator[Line]:
+    """The parts that may hold an event of a selection, by what the manifest says of them."""
+    wider = {digest for digest, plain in manifest.selections.items() if selection_from_plain(plain).covers(selection)}
+    for part in manifest.parts("events"):
+        if part.get(WITHOUT) not in wider and selection.window.overlaps(*_span(part)):
+            yield part
 
 
 def _span(part: Line) -> tuple[datetime, datetime]:
