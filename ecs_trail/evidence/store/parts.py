@@ -6,19 +6,21 @@ itself, most of the bytes, stands last.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
+from ecs_trail.evidence.store.pruning import may_hold
 from ecs_trail.schema import EVENT_SCHEMA
-from ecs_trail.selection import Selection
+from ecs_trail.selection import Selection, everything
 from ecs_trail.times import Window
 
 #: Rows of a row group: about 16 MB of records.
@@ -47,6 +49,8 @@ STORED_SCHEMA: Final[pa.Schema] = pa.schema(
     [*(one for one in EVENT_SCHEMA if one.name != "raw"), pa.field(REBUILT, pa.bool_()), EVENT_SCHEMA.field("raw")]
 )
 _NAMES: Final = STORED_SCHEMA.names
+#: Row groups of which the columns a selection asks of are read at once.
+_GROUPS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,39 +125,46 @@ def span_of(table: pa.Table) -> tuple[datetime, datetime]:
 def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
     """The rows of a part that belong to the selection, a row group at a time. Raises `OSError` and
     `pa.ArrowException`.
+    """
+    return map(batch_of, found(path, selection, _NAMES))
 
-    Groups outside the window are skipped by their statistics, and of the others the long columns are read only where
+
+def found(path: Path, selection: Selection, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of the rows of a part that belong to the selection, a row group at a time. Raises as `chunks`.
+
+    Groups whose statistics rule every clause out are skipped; of the others the columns asked for are read only where
     rows belong to the selection.
     """
-    window = selection.window
+    asked = [name for name in _ASKED if name in selection.columns]
     with pq.ParquetFile(path) as opened:
-        for number in range(opened.num_row_groups):
-            if _lies_outside(opened.metadata.row_group(number), window):
-                continue
-            chosen = _chosen(opened.read_row_group(number, columns=list(_ASKED)), selection)
-            if chosen is not None and not len(chosen):
-                continue
-            rows = opened.read_row_group(number, columns=_NAMES)
-            yield batch_of(rows if chosen is None else rows.take(chosen))
+        every = range(opened.num_row_groups)
+        groups = [number for number in every if may_hold(opened.metadata.row_group(number), selection)]
+        if not asked:
+            yield from (opened.read_row_group(number, columns=list(names)) for number in groups)
+            return
+        for start in range(0, len(groups), _GROUPS):
+            some = groups[start : start + _GROUPS]
+            keys = opened.read_row_groups(some, columns=asked)
+            before = 0
+            for number in some:
+                size = opened.metadata.row_group(number).num_rows
+                chosen = _chosen(keys.slice(before, size), selection)
+                before += size
+                if chosen is None or len(chosen):
+                    rows = opened.read_row_group(number, columns=list(names))
+                    yield rows if chosen is None else rows.take(chosen)
 
 
 def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
     """Some columns of the row groups that may lie in a window. Raises as `chunks`."""
+    selection = everything().during(window)
     with pq.ParquetFile(path) as opened:
         for number in range(opened.num_row_groups):
-            if not _lies_outside(opened.metadata.row_group(number), window):
+            if may_hold(opened.metadata.row_group(number), selection):
                 yield opened.read_row_group(number, columns=names)
 
 
 def _chosen(asked: pa.Table, selection: Selection) -> pa.Array | None:
     """The places of the rows that belong to the selection; None for all."""
-    numbered = asked.append_column("index", pa.array(range(asked.num_rows), type=pa.int64()))
-    kept = selection.filter(numbered)
+    kept = selection.filter(asked.append_column("index", pa.array(np.arange(asked.num_rows))))
     return None if kept.num_rows == asked.num_rows else kept.column("index").combine_chunks()
-
-
-def _lies_outside(group: Any, window: Window) -> bool:
-    statistics = group.column(STORED_SCHEMA.get_field_index("event_time")).statistics
-    if statistics is None or not statistics.has_min_max:
-        return False
-    return not window.overlaps(statistics.min, statistics.max)
