@@ -80,7 +80,17 @@ DOORS = {
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
-    "numpy": ("evidence.blocks", "evidence.parquet", "evidence.sifting", "evidence.slicing"),
+    "numpy": (
+        *("evidence.blocks", "evidence.bulklane", "evidence.store.parts"),
+        *("evidence.parquet", "evidence.sifting", "evidence.slicing"),
+    ),
+        "evidence.blocks",
+        "evidence.bulklane",
+        "evidence.store.parts",
+        "evidence.parquet",
+        "evidence.sifting",
+        "evidence.slicing",
+    ),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),

@@ -62,11 +62,11 @@ class NotPlainError(Exception):
 
 
 def table_of(
-    records: Sequence[Whole], raws: Sequence[msgspec.Raw], origins: Sequence[tuple[str, int]], apart: Selection
+    records: Sequence[Whole], raws: Sequence[msgspec.Raw], origin: tuple[pa.Array, pa.Array], apart: Selection
 ) -> tuple[pa.Table, int]:
     """The rows of decoded records, with `packing.REBUILT`, and how many of them belong to `apart`.
 
-    `raws` are the records as received, `origins` the name of each file with the number of its records. Rows of `apart`
+    `raws` are the records as received, `origin` the name of each one's file and its place in it. Rows of `apart`
     stand first, then all are ordered by event source, event name, session and time, so that like rows stand together.
     Raises `NotPlainError`.
     """
@@ -79,7 +79,7 @@ def table_of(
         columns = {**kinds.columns(places), **actors.columns(places)}
         columns |= {name: column.take(places) for name, column in (asked | _single(records)).items()}
         columns |= _long([records[place] for place in order.tolist()], [raws[place] for place in order.tolist()])
-        columns |= _origins(origins, order)
+        columns |= {"source": origin[0].take(places), "position": origin[1].take(places)}
     except (pa.ArrowException, UnicodeEncodeError, *NOT_PLAIN) as error:
         raise NotPlainError from error
     columns[REBUILT] = pa.array(np.zeros(len(records), dtype=bool))
@@ -207,13 +207,6 @@ def _ranks(values: pa.Array) -> Places:
     ranks[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
     made: Places = ranks[coded.indices.to_numpy()]
     return made
-
-
-def _origins(origins: Sequence[tuple[str, int]], order: Places) -> dict[str, pa.Array]:
-    which = np.concatenate([np.full(count, place) for place, (_, count) in enumerate(origins)])
-    position = np.concatenate([np.arange(count) for _, count in origins])
-    names = pa.array([name for name, _ in origins], type=pa.string())
-    return {"source": names.take(pa.array(which[order])), "position": pa.array(position[order])}
 
 
 def _lengths(values: Sequence[msgspec.Raw]) -> Places:

@@ -9,8 +9,8 @@ Whatever is unusual in a file, or in a block, takes the usual road with the same
 """
 
 import os
-import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 
-from ecs_trail.evidence.blocks import NotPlainError, table_of
+from ecs_trail.evidence.blocks import NotPlainError, Places, table_of
 from ecs_trail.evidence.compression import Bounds, expand
 from ecs_trail.evidence.containers import PARQUET
 from ecs_trail.evidence.ledger import Fetched, Reading
 from ecs_trail.evidence.packing import pack_table
 from ecs_trail.evidence.probes import Probe
-from ecs_trail.evidence.scanning import collector_paused, read_unit, see_stamp
+from ecs_trail.evidence.records import RejectedError, Row, row_of
+from ecs_trail.evidence.scanning import collector_paused, only_file, read_unit, see_stamp
 from ecs_trail.evidence.store.parts import EventWriter, Sealed
 from ecs_trail.evidence.wholes import Whole, count, decoded
 from ecs_trail.selection import Selection
@@ -56,7 +59,6 @@ class Group:
 class _Block:
     """Records that wait to become rows, and the units they came from: (place in the group, records)."""
 
-    origins: list[tuple[str, int]] = field(default_factory=list)
     records: list[Whole] = field(default_factory=list)
     raws: list[msgspec.Raw] = field(default_factory=list)
     units: list[tuple[int, int]] = field(default_factory=list)
@@ -121,7 +123,6 @@ def _blocks(
             continue
         group.readings.append(reading)
         block.units.append((place, len(found[0])))
-        block.origins.append((unit.source, len(found[0])))
         block.records += found[0]
         block.raws += found[1]
         block.size += len(text)
@@ -147,33 +148,49 @@ def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
 def _content(path: Path, most: int) -> bytes | None:
     """The bytes of a file; None where there is anything to say of reading it, which the usual road does."""
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(path, "rb", opener=only_file) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            data = stream.read(size) if size <= most else b""
     except OSError:
         return None
-    with os.fdopen(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
-            return None
-        try:
-            data = stream.read(status.st_size)
-        except OSError:
-            return None
-    return data if len(data) == status.st_size else None
+    return data if len(data) == size else None
 
 
 def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) -> bool:
-    """Make rows of a block; False, with nothing taken, when one of its records is not plain after all, or there are
-    copies among them, of which one has to be chosen.
-    """
-    if len({one.eventID for one in block.records}) < len(block.records):
-        return False
+    """Make rows of a block; False, with nothing taken, when one of its records is not plain after all."""
+    places = np.concatenate([np.arange(count) for _, count in block.units])
+    which = np.repeat([place for place, _ in block.units], [count for _, count in block.units])
     try:
-        table, first = table_of(block.records, block.raws, block.origins, apart)
-    except NotPlainError:
+        copies = _copies(block, group, places, which)
+        kept = np.setdiff1d(np.arange(len(places)), [number for number, _ in copies])
+        if len(kept) < len(places):
+            block.records = [block.records[number] for number in kept]
+            block.raws = [block.raws[number] for number in kept]
+        if len(kept):
+            names = pa.array([one.source for one in group.readings], type=pa.string()).take(pa.array(which[kept]))
+            table, first = table_of(block.records, block.raws, (names, pa.array(places[kept])), apart)
+    except (NotPlainError, RejectedError):
         return False
     block.records, block.raws = [], []  # their space serves the part
-    if first:
-        group.apart.append(pack_table(table.slice(0, first)))
-    writer.write(table.slice(first))
-    group.rows += table.num_rows
+    for number, row in copies:
+        group.readings[which[number]].keep(row, is_rebuilt=False)
+    if len(kept):
+        if first:
+            group.apart.append(pack_table(table.slice(0, first)))
+        writer.write(table.slice(first))
+        group.rows += table.num_rows
     return True
+
+
+def _copies(block: _Block, group: Group, places: Places, which: Places) -> list[tuple[int, Row]]:
+    """The rows of records that share an id with others of the block, of which one has to be chosen later, and their
+    numbers in it.
+    """
+    counts = Counter([one.eventID for one in block.records])
+    if len(counts) == len(block.records):
+        return []
+    return [
+        (number, row_of(bytes(block.raws[number]), group.readings[which[number]].source, int(places[number])))
+        for number, one in enumerate(block.records)
+        if counts[one.eventID] > 1
+    ]

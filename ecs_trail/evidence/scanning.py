@@ -67,7 +67,7 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     the size it had.
     """
     try:
-        handle = _open(path)
+        handle = only_file(path)
         try:
             size = os.fstat(handle).st_size
             data = os.read(handle, size if size <= _SMALL else len(PARQUET))
@@ -95,7 +95,7 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     return reading
 
 
-def _open(path: Path) -> int:
+def only_file(path: Path) -> int:
     """Open a file and nothing else: a pipe that took its place since the listing would be waited for without end."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):
