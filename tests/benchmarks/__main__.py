@@ -218,7 +218,7 @@ def main() -> None:
         records, rounds, tasks, files = min(records, 20_000), 1, 200, 300
     given.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(given.folder, rounds)
-    groups = {
+    measures = {
         "scans": lambda: scans(bench, records),
         "store": lambda: stored(bench, records),
         "tiny": lambda: tiny(bench, files),
@@ -226,7 +226,7 @@ def main() -> None:
         "starts": lambda: starts(bench),
         "analysis": lambda: analysis(bench, tasks),
     }
-    for name, measure in groups.items():
+    for name, measure in measures.items():
         if given.only in (None, name):
             measure()
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
