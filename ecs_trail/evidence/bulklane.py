@@ -12,6 +12,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,8 +35,8 @@ from ecs_trail.evidence.wholes import Whole, count, decoded
 from ecs_trail.selection import Selection
 
 #: A block is full at so many records or bytes of text; that bounds the memory of a worker.
-_ROWS: Final = 16_384
-_BYTES: Final = 32 << 20
+_ROWS: Final = 8192
+_BYTES: Final = 16 << 20
 #: Bytes on disk of the units that become one part: of a trail, two or three blocks.
 _GROUP: Final = 6 << 20
 #: Units of the first group; each one after may have twice as many.
@@ -99,13 +100,26 @@ def read_group(units: Sequence[Fetched], asked: tuple[Probe, Selection], *, boun
     probe, apart = asked
     usual = partial(read_unit, probe=probe, bounds=bounds)
     writer = EventWriter()
-    with collector_paused():
+    with collector_paused(), _plain_memory():
         for block in _blocks(units, group, usual, bounds):
             if not _take(block, group, writer, apart):
                 for place, _ in block.units:
                     group.readings[place] = usual(units[place])
         group.sealed = writer.sealed()
     return group
+
+
+@contextmanager
+def _plain_memory() -> Iterator[None]:
+    """The C library's memory for Arrow: blocks come and go, and its own pools would keep the largest of every kind, a
+    fifth of what a worker holds.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
 
 
 def _blocks(
