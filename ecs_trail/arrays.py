@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +45,16 @@ def numbers(values: Sequence[int | None]) -> pa.Array:
 def counted(length: int) -> pa.Array:
     """The numbers from 0 up to a length, as an array of 64 bits."""
     return pa.Array.from_buffers(pa.int64(), length, [None, pa.py_buffer(np.arange(length, dtype=np.int64))])
+
+
+def whole_numbers(values: npt.NDArray[np.int64]) -> pa.Array:
+    """Numbers that numpy holds, as an array of 64 bits; they are not copied."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
+
+
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """A column of numbers counted by `counted` in one piece, also where it has no value left."""
+    return column.combine_chunks() if column.num_chunks else counted(0)
 
 
 def flags(values: Sequence[bool | None]) -> pa.Array:

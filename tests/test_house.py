@@ -80,10 +80,7 @@ DOORS = {
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
-    "numpy": (
-        *("evidence.blocks", "evidence.bulklane", "evidence.store.parts"),
-        *("evidence.parquet", "evidence.sifting", "evidence.slicing"),
-    ),
+    "numpy": ("arrays", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.sifting"),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),

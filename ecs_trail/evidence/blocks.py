@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecs_trail.arrays import array_of, counted, flags, joined, numbers, text, texts, whole_numbers
 from ecs_trail.evidence.packing import REBUILT
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import IDENTITY, Actor, actor_of, asked_of
@@ -72,17 +73,17 @@ def table_of(
     """
     try:
         kinds, actors = _kinds(records), _actors(records)
-        times = _times(pa.array([one.eventTime for one in records], type=pa.string()))
+        times = _times(texts([one.eventTime for one in records]))
         asked = {"event_time": times, **_asked(records, kinds)}
         order, count = _order(kinds, actors, asked, apart)
-        places = pa.array(order)
+        places = whole_numbers(order)
         columns = {**kinds.columns(places), **actors.columns(places)}
         columns |= {name: column.take(places) for name, column in (asked | _single(records)).items()}
         columns |= _long([records[place] for place in order.tolist()], [raws[place] for place in order.tolist()])
         columns |= {"source": origin[0].take(places), "position": origin[1].take(places)}
     except (pa.ArrowException, UnicodeEncodeError, *NOT_PLAIN) as error:
         raise NotPlainError from error
-    columns[REBUILT] = pa.array(np.zeros(len(records), dtype=bool))
+    columns[REBUILT] = flags([False] * len(records))
     names = [*EVENT_SCHEMA.names, REBUILT]
     return pa.table([columns[name] for name in names], schema=EVENT_SCHEMA.append(pa.field(REBUILT, pa.bool_()))), count
 
@@ -108,7 +109,7 @@ def _kinds(records: Sequence[Whole]) -> _Coded:
     codes: dict[tuple[Any, ...], int] = {}
     places = [codes.setdefault(kind, len(codes)) for kind in map(_KIND, records)]
     columns = zip(_KINDS, zip(*codes, strict=True), strict=True)
-    return _Coded(pa.array(places, type=pa.int32()), {name: _words(name, values) for name, values in columns})
+    return _Coded(numbers(places), {name: _words(name, values) for name, values in columns})
 
 
 def _actors(records: Sequence[Whole]) -> _Coded:
@@ -118,8 +119,8 @@ def _actors(records: Sequence[Whole]) -> _Coded:
     if not all(text.startswith(b"{") for text in codes):
         raise NotPlainError
     found = zip(Actor._fields, zip(*(actor_of(IDENTITY.decode(text)) for text in codes), strict=True), strict=True)
-    values = {name: pa.array(some, type=EVENT_SCHEMA.field(name).type) for name, some in found}
-    return _Coded(pa.array(places, type=pa.int32()), values)
+    values = {name: array_of(some, EVENT_SCHEMA.field(name).type) for name, some in found}
+    return _Coded(numbers(places), values)
 
 
 def _single(records: Sequence[Whole]) -> dict[str, pa.Array]:
@@ -138,27 +139,27 @@ def _long(records: Sequence[Whole], raws: Sequence[msgspec.Raw]) -> dict[str, pa
 
 def _words(name: str, values: Sequence[Any]) -> pa.Array:
     """A column of words or flags; null for an empty word."""
-    column = pa.array(values, type=EVENT_SCHEMA.field(name).type)
+    column = array_of(values, EVENT_SCHEMA.field(name).type)
     if pa.types.is_string(column.type):
-        is_empty = pc.equal(column, "")
+        is_empty = pc.equal(column, text(""))
         if pc.any(is_empty).as_py():
-            return pc.if_else(pc.fill_null(is_empty, False), pa.scalar(None, type=column.type), column)
+            return pc.if_else(pc.fill_null(is_empty, flags([False])[0]), texts([None])[0], column)
     return column
 
 
-def _times(texts: pa.Array) -> pa.Array:
+def _times(column: pa.Array) -> pa.Array:
     """Times as CloudTrail writes them; anything else is refused, however good a time it may be."""
-    length = pc.min_max(pc.binary_length(texts)).as_py()
+    length = pc.min_max(pc.binary_length(column)).as_py()
     if length != {"min": 20, "max": 20}:
         raise NotPlainError
-    letters = np.frombuffer(texts.buffers()[2], dtype=np.uint8, count=20 * len(texts)).reshape(-1, 20)
+    letters = np.frombuffer(column.buffers()[2], dtype=np.uint8, count=20 * len(column)).reshape(-1, 20)
     digits = letters[:, _DIGITS]
     is_plain = all((letters[:, place] == mark).all() for place, mark in _MARKS.items())
     if not (is_plain and ((digits >= ord("0")) & (digits <= ord("9"))).all()):
         raise NotPlainError
     if not _CENTURIES.issuperset(np.unique(letters[:, 0]).tolist()):
         raise NotPlainError
-    return texts.cast(_STAMP)
+    return column.cast(_STAMP)
 
 
 def _asked(records: Sequence[Whole], kinds: _Coded) -> dict[str, pa.Array]:
@@ -170,8 +171,8 @@ def _asked(records: Sequence[Whole], kinds: _Coded) -> dict[str, pa.Array]:
         asked = asked_of(bytes(one.requestParameters), bytes(one.resources), one.errorMessage)
         names[place], roles[place] = asked.roleSessionName or None, asked.roleArn or None
     return {
-        "requested_session_name": pa.array(names, type=pa.string()),
-        "target_role_arn": pa.array(roles, type=pa.string()),
+        "requested_session_name": texts(names),
+        "target_role_arn": texts(roles),
     }
 
 
@@ -183,7 +184,7 @@ def _order(kinds: _Coded, actors: _Coded, asked: dict[str, pa.Array], apart: Sel
         **{name: kinds.column(name) for name in _KINDS},
         **{name: actors.column(name) for name in ("session_name", "session_issuer_arn")},
     }
-    first = apart.filter(pa.table({**columns, "index": pa.array(np.arange(size))})).column("index").to_numpy()
+    first = joined(apart.filter(pa.table({**columns, "index": counted(size)})).column("index")).to_numpy()
     is_other = np.ones(size, dtype=bool)
     is_other[first] = False
     order = np.lexsort(
@@ -201,7 +202,7 @@ def _order(kinds: _Coded, actors: _Coded, asked: dict[str, pa.Array], apart: Sel
 
 def _ranks(values: pa.Array) -> Places:
     """The place of each value among the different values, in their order."""
-    coded = pc.fill_null(values, "").dictionary_encode()
+    coded = pc.fill_null(values, text("")).dictionary_encode()
     words = coded.dictionary.to_pylist()
     ranks = np.empty(len(words), dtype=np.int64)
     ranks[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
@@ -223,7 +224,7 @@ def _is_given(values: Sequence[msgspec.Raw]) -> pa.Array:
     lengths = _lengths(values)
     given = lengths > 0
     given[_nothing(values, lengths)] = False
-    return pa.array(given)
+    return flags(given.tolist())
 
 
 def _free(values: Sequence[msgspec.Raw], *, secret: bool = False) -> pa.Array:
@@ -235,16 +236,16 @@ def _free(values: Sequence[msgspec.Raw], *, secret: bool = False) -> pa.Array:
     for place in _nothing(values, lengths):
         kept[place] = b""
         lengths[place] = 0
-    column, text, offsets = _joined(kept, lengths)
-    _refuse_texts(text, offsets, lengths)
+    column, content, offsets = _joined(kept, lengths)
+    _refuse_texts(content, offsets, lengths)
     bounds = offsets.tolist()
-    odd = {row for blank in _BLANKS for row in _rows_with(text, blank, bounds)}
+    odd = {row for blank in _BLANKS for row in _rows_with(content, blank, bounds)}
     hidden: set[int] = set()
     if secret:
-        lowered = text.lower()
+        lowered = content.lower()
         hidden = {row for word in SECRET_WORDS for row in _rows_with(lowered, word, bounds)}
-        if b"\\" in text:  # one letter is found much faster than two
-            hidden.update(_rows_with(text, ESCAPE, bounds))
+        if b"\\" in content:  # one letter is found much faster than two
+            hidden.update(_rows_with(content, ESCAPE, bounds))
     if not (odd or hidden):
         return column
     for row in sorted(odd | hidden):

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from ecs_trail.arrays import texts, whole_numbers
 from ecs_trail.evidence.blocks import NotPlainError, Places, table_of
 from ecs_trail.evidence.compression import Bounds, expand
 from ecs_trail.evidence.containers import PARQUET
@@ -162,8 +163,9 @@ def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
 def _content(path: Path, most: int) -> bytes | None:
     """The bytes of a file; None where there is anything to say of reading it, which the usual road does."""
     try:
-        with open(path, "rb", opener=only_file) as stream:
-            size = os.fstat(stream.fileno()).st_size
+        handle = only_file(path)
+        with os.fdopen(handle, "rb") as stream:
+            size = os.fstat(handle).st_size
             data = stream.read(size) if size <= most else b""
     except OSError:
         return None
@@ -181,8 +183,8 @@ def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) ->
             block.records = [block.records[number] for number in kept]
             block.raws = [block.raws[number] for number in kept]
         if len(kept):
-            names = pa.array([one.source for one in group.readings], type=pa.string()).take(pa.array(which[kept]))
-            table, first = table_of(block.records, block.raws, (names, pa.array(places[kept])), apart)
+            names = texts([one.source for one in group.readings]).take(whole_numbers(which[kept]))
+            table, first = table_of(block.records, block.raws, (names, whole_numbers(places[kept])), apart)
     except (NotPlainError, RejectedError):
         return False
     block.records, block.raws = [], []  # their space serves the part

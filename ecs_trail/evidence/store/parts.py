@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecs_trail.arrays import counted, joined
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
 from ecs_trail.evidence.store.pruning import may_hold
 from ecs_trail.schema import EVENT_SCHEMA
@@ -166,5 +166,5 @@ def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
 
 def _chosen(asked: pa.Table, selection: Selection) -> pa.Array | None:
     """The places of the rows that belong to the selection; None for all."""
-    kept = selection.filter(asked.append_column("index", pa.array(np.arange(asked.num_rows))))
-    return None if kept.num_rows == asked.num_rows else kept.column("index").combine_chunks()
+    kept = selection.filter(asked.append_column("index", counted(asked.num_rows)))
+    return None if kept.num_rows == asked.num_rows else joined(kept.column("index"))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecs_trail.arrays import array_of
 from ecs_trail.evidence.ledger import Reading, Receipt
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.plain import problems_from_plain, problems_to_plain, selection_from_plain
@@ -54,21 +55,23 @@ class Unit:
 def table_of(units: Iterable[Unit], number: int, source: str, selection: str) -> pa.Table:
     """Units as rows of `UNITS`."""
     rows = [
-        {
-            "number": number,
-            "source": source,
-            "selection": selection,
-            "name": one.name,
-            "identity": one.identity,
-            "failed": one.reading.failed,
-            "left_out": one.reading.left_out,
-            "records_read": one.reading.records_read,
-            "records_rejected": one.reading.records_rejected,
-            "more": _more(one.reading),
-        }
+        (
+            number,
+            source,
+            selection,
+            one.name,
+            one.identity,
+            one.reading.failed,
+            one.reading.left_out,
+            one.reading.records_read,
+            one.reading.records_rejected,
+            _more(one.reading),
+        )
         for one in units
     ]
-    return pa.Table.from_pylist(rows, schema=UNITS)
+    columns = zip(*rows, strict=True) if rows else ((),) * len(UNITS)
+    arrays = [array_of(values, kind) for values, kind in zip(columns, UNITS.types, strict=True)]
+    return pa.table(arrays, schema=UNITS)
 
 
 def write_units(path: Path, table: pa.Table) -> None:
