@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import array_of, counted, flags, joined, numbers, text, texts, whole_numbers
+from ecs_trail.arrays import array_of, counted, flags, joined, numbers, text, texts, values_of, whole_numbers
 from ecs_trail.evidence.packing import REBUILT
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import IDENTITY, Actor, actor_of, asked_of
@@ -184,14 +184,14 @@ def _order(kinds: _Coded, actors: _Coded, asked: dict[str, pa.Array], apart: Sel
         **{name: kinds.column(name) for name in _KINDS},
         **{name: actors.column(name) for name in ("session_name", "session_issuer_arn")},
     }
-    first = joined(apart.filter(pa.table({**columns, "index": counted(size)})).column("index")).to_numpy()
+    first = values_of(joined(apart.filter(pa.table({**columns, "index": counted(size)})).column("index")))
     is_other = np.ones(size, dtype=bool)
     is_other[first] = False
     order = np.lexsort(
         (
-            asked["event_time"].cast(pa.int64()).to_numpy(),
+            values_of(asked["event_time"].cast(pa.int64())),
             *(
-                _ranks(coded.values[name])[coded.codes.to_numpy()]
+                _ranks(coded.values[name])[values_of(coded.codes)]
                 for coded, name in ((actors, "session_name"), (kinds, "event_name"), (kinds, "event_source"))
             ),
             is_other,
@@ -206,7 +206,7 @@ def _ranks(values: pa.Array) -> Places:
     words = coded.dictionary.to_pylist()
     ranks = np.empty(len(words), dtype=np.int64)
     ranks[sorted(range(len(words)), key=words.__getitem__)] = np.arange(len(words))
-    made: Places = ranks[coded.indices.to_numpy()]
+    made: Places = ranks[values_of(coded.indices)]
     return made
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecs_trail import arrays
 from ecs_trail.arrays import counted, joined
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
 from ecs_trail.evidence.store.pruning import may_hold
@@ -118,8 +118,7 @@ def _writer(where: Path | pa.BufferOutputStream, **options: Any) -> pq.ParquetWr
 
 def span_of(table: pa.Table) -> tuple[datetime, datetime]:
     """The first and the last event time of rows, UTC."""
-    both = pc.min_max(table.column("event_time")).as_py()
-    return both["min"], both["max"]
+    return arrays.span_of(table.column("event_time"))
 
 
 def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
