@@ -27,6 +27,8 @@ from ecs_trail.times import Window
 GROUP_ROWS: Final = 16_384
 #: The same of blocks in which like rows stand together: small, as a question then needs few of them.
 ALIKE_ROWS: Final = 4096
+#: By what like rows are put together.
+ALIKE: Final = ("event_source", "event_name", "session_name", "event_time")
 _LEVEL: Final = 1
 #: Columns whose values differ from row to row; the others are dictionaries.
 _DIFFERING: Final = frozenset(
