@@ -68,7 +68,7 @@ def table_of(
     """The rows of decoded records, with `packing.REBUILT`, and how many of them belong to `apart`.
 
     `raws` are the records as received, `origin` the name of each one's file and its place in it. Rows of `apart`
-    stand first, then all are ordered by event source, event name, session and time, so that like rows stand together.
+    stand first, then all are ordered by session, event source, event name and time, so that like rows stand together.
     Raises `NotPlainError`.
     """
     try:
@@ -192,7 +192,7 @@ def _order(kinds: _Coded, actors: _Coded, asked: dict[str, pa.Array], apart: Sel
             values_of(asked["event_time"].cast(pa.int64())),
             *(
                 _ranks(coded.values[name])[values_of(coded.codes)]
-                for coded, name in ((actors, "session_name"), (kinds, "event_name"), (kinds, "event_source"))
+                for coded, name in ((kinds, "event_name"), (kinds, "event_source"), (actors, "session_name"))
             ),
             is_other,
         )

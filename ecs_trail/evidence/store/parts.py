@@ -26,9 +26,9 @@ from ecs_trail.times import Window
 #: Rows of a row group: about 16 MB of records.
 GROUP_ROWS: Final = 16_384
 #: The same of blocks in which like rows stand together: small, as a question then needs few of them.
-ALIKE_ROWS: Final = 4096
+ALIKE_ROWS: Final = 2048
 #: By what like rows are put together.
-ALIKE: Final = ("event_source", "event_name", "session_name", "event_time")
+ALIKE: Final = ("session_name", "event_source", "event_name", "event_time")
 _LEVEL: Final = 1
 #: Columns whose values differ from row to row; the others are dictionaries.
 _DIFFERING: Final = frozenset(
@@ -52,7 +52,7 @@ STORED_SCHEMA: Final[pa.Schema] = pa.schema(
 )
 _NAMES: Final = STORED_SCHEMA.names
 #: Row groups of which the columns a selection asks of are read at once.
-_GROUPS: Final = 16
+_GROUPS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
