@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+#: Places of rows, as numpy holds them.
+Places = npt.NDArray[np.signedinteger[Any]]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Offsets of Arrow strings have 32 bits.
@@ -48,7 +50,7 @@ def counted(length: int) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), length, [None, pa.py_buffer(np.arange(length, dtype=np.int64))])
 
 
-def whole_numbers(values: npt.NDArray[np.int64]) -> pa.Array:
+def whole_numbers(values: Places) -> pa.Array:
     """Numbers that numpy holds, as an array of 64 bits; they are not copied."""
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
 
@@ -59,7 +61,7 @@ def span_of(times: pa.ChunkedArray) -> tuple[datetime, datetime]:
     return _EPOCH + both["min"] * _MICROSECOND, _EPOCH + both["max"] * _MICROSECOND
 
 
-def values_of(array: pa.Array) -> npt.NDArray[np.signedinteger[Any]]:
+def values_of(array: pa.Array) -> Places:
     """The values of an array of whole numbers (32 or 64 bits, none null) for numpy; they are not copied."""
     kind = np.int32 if array.type.bit_width == 32 else np.int64
     start = array.offset * array.type.bit_width // 8

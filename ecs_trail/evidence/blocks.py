@@ -16,19 +16,16 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import array_of, counted, flags, joined, numbers, text, texts, values_of, whole_numbers
+from ecs_trail.arrays import Places, array_of, counted, flags, joined, numbers, text, texts, values_of, whole_numbers
 from ecs_trail.evidence.packing import REBUILT
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import IDENTITY, Actor, actor_of, asked_of
 from ecs_trail.evidence.wholes import NOT_PLAIN, Whole
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
-
-Places = npt.NDArray[np.int64]
 
 #: Columns of `EVENT_SCHEMA` that are a field as it stands and say the same for many records.
 _KINDS: Final = {

@@ -22,8 +22,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from ecs_trail.arrays import texts, whole_numbers
-from ecs_trail.evidence.blocks import NotPlainError, Places, table_of
+from ecs_trail.arrays import Places, texts, whole_numbers
+from ecs_trail.evidence.blocks import NotPlainError, table_of
 from ecs_trail.evidence.compression import Bounds, expand
 from ecs_trail.evidence.containers import PARQUET
 from ecs_trail.evidence.ledger import Fetched, Reading

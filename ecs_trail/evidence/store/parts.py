@@ -12,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecs_trail import arrays
-from ecs_trail.arrays import counted, joined
+from ecs_trail.arrays import Places, counted, joined, values_of, whole_numbers
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
 from ecs_trail.evidence.store.pruning import may_hold
 from ecs_trail.schema import EVENT_SCHEMA
@@ -143,17 +144,33 @@ def found(path: Path, selection: Selection, names: Sequence[str]) -> Iterator[pa
         if not asked:
             yield from (opened.read_row_group(number, columns=list(names)) for number in groups)
             return
+        step = 1 if _LONG.intersection(names) else _GROUPS
         for start in range(0, len(groups), _GROUPS):
-            some = groups[start : start + _GROUPS]
-            keys = opened.read_row_groups(some, columns=asked)
-            before = 0
-            for number in some:
-                size = opened.metadata.row_group(number).num_rows
-                chosen = _chosen(keys.slice(before, size), selection)
-                before += size
-                if chosen is None or len(chosen):
-                    rows = opened.read_row_group(number, columns=list(names))
-                    yield rows if chosen is None else rows.take(chosen)
+            hits = _hits(opened, groups[start : start + _GROUPS], asked, selection)
+            for first in range(0, len(hits), step):
+                yield _taken(opened, hits[first : first + step], names)
+
+
+def _hits(
+    opened: pq.ParquetFile, groups: list[int], asked: Sequence[str], selection: Selection
+) -> list[tuple[int, Places]]:
+    """The row groups that hold rows of the selection, each with their places in it."""
+    keys = opened.read_row_groups(groups, columns=asked)
+    kept = joined(selection.filter(keys.append_column("index", counted(keys.num_rows))).column("index"))
+    places = values_of(kept)
+    starts = np.cumsum([0, *(opened.metadata.row_group(number).num_rows for number in groups)])
+    cuts = np.searchsorted(places, starts)
+    return [
+        (number, places[cuts[n] : cuts[n + 1]] - starts[n]) for n, number in enumerate(groups) if cuts[n] < cuts[n + 1]
+    ]
+
+
+def _taken(opened: pq.ParquetFile, hits: list[tuple[int, Places]], names: Sequence[str]) -> pa.Table:
+    """Some columns of rows of some row groups."""
+    rows = opened.read_row_groups([number for number, _ in hits], columns=list(names))
+    starts = np.cumsum([0, *(opened.metadata.row_group(number).num_rows for number, _ in hits)])
+    places = np.concatenate([places + start for (_, places), start in zip(hits, starts, strict=False)])
+    return rows if len(places) == rows.num_rows else rows.take(whole_numbers(places))
 
 
 def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
@@ -163,9 +180,3 @@ def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
         for number in range(opened.num_row_groups):
             if may_hold(opened.metadata.row_group(number), selection):
                 yield opened.read_row_group(number, columns=names)
-
-
-def _chosen(asked: pa.Table, selection: Selection) -> pa.Array | None:
-    """The places of the rows that belong to the selection; None for all."""
-    kept = selection.filter(asked.append_column("index", counted(asked.num_rows)))
-    return None if kept.num_rows == asked.num_rows else joined(kept.column("index"))
