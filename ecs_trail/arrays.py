@@ -88,6 +88,11 @@ def array_of(values: Sequence[object], kind: pa.DataType) -> pa.Array:
     return (flags if pa.types.is_boolean(kind) else numbers)(values)  # type: ignore[arg-type]
 
 
+def empty(schema: pa.Schema) -> pa.Table:
+    """A table without rows; the columns have types of `EVENT_SCHEMA`."""
+    return pa.table([array_of((), kind) for kind in schema.types], schema=schema)
+
+
 def text(value: str) -> pa.Scalar:
     """One text."""
     return texts([value])[0]

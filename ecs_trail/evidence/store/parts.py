@@ -1,7 +1,9 @@
 """Parquet parts of a store: how events are laid out, and read back no more than is asked for.
 
-Rows are sorted by time, row groups are small enough to skip and large enough to compress, repeating columns are
-dictionaries, times have statistics, ids have Bloom filters where the installed pyarrow can write them, and the record
+Rows of a selection are sorted by time. Where everything is kept, the rows an investigation asks for stand in parts of
+their own, and of the others like rows stand together: those of one session, and there of one call. Row groups are small
+enough to skip and large enough to compress, repeating columns are dictionaries, short columns have statistics, ids have
+Bloom filters where the installed pyarrow can write them (DuckDB reads those; this package needs none), and the record
 itself, most of the bytes, stands last.
 """
 

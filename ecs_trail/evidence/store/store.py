@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ecs_trail.arrays import empty
 from ecs_trail.errors import IntegrityError, UsageError
 from ecs_trail.evidence.ledger import Fetched, Problem, Receipt, Stored, merge_spans
 from ecs_trail.evidence.merging import KEYS, merge, order_of
@@ -106,7 +107,7 @@ class Store:
                 for part in _touched(manifest, selection)
                 for table in found(self.path / part["name"], selection, names)
             ]
-        table = pa.concat_tables(tables) if tables else EVENT_SCHEMA.empty_table()
+        table = pa.concat_tables(tables) if tables else empty(EVENT_SCHEMA)
         order = order_of(table)
         return None if order is None else table.select([*columns]).take(order)
 

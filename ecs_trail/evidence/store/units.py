@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ecs_trail.arrays import array_of
+from ecs_trail.arrays import array_of, empty
 from ecs_trail.evidence.ledger import Reading, Receipt
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.plain import problems_from_plain, problems_to_plain, selection_from_plain
@@ -82,7 +82,7 @@ def write_units(path: Path, table: pa.Table) -> None:
 def read_units(folder: Path, manifest: Manifest) -> pa.Table:
     """All units of a store, in the order of their lines. Raises `OSError` and `pa.ArrowException`."""
     tables = [pq.ParquetFile(folder / part["name"]).read() for part in manifest.parts("units")]
-    return pa.concat_tables([UNITS.empty_table(), *tables])
+    return pa.concat_tables([empty(UNITS), *tables])
 
 
 def live(table: pa.Table, manifest: Manifest) -> pa.Table:
