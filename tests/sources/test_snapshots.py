@@ -18,10 +18,10 @@ import ecs_trail as et
 from ecs_trail.cli.main import run
 from ecs_trail.cli.permissions import policy
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.snapshots.asking import Asker
 from ecs_trail.evidence.snapshots.role_states import read_role_state
 from ecs_trail.evidence.snapshots.taking import take_snapshot
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.tasks import read_task_states
 
 REGION = "eu-west-1"

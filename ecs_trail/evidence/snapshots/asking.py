@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from ecs_trail.evidence.aws import access_error, error_code
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.sources.aws import access_error, error_code
 
 Answer = dict[str, Any]
 #: Codes that say a thing is not there, which is an answer and no refusal.

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from ecs_trail.arns import last_part, partition_of_region, role_key
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import ROLE_STATE, SERVICE_STATE, TASK_STATE, VOLUME_STATE, Problem
 from ecs_trail.evidence.snapshots.asking import Asker, Ledger, chunks, plain
 from ecs_trail.evidence.snapshots.ecs import EcsState, ask_for, read_ecs
 from ecs_trail.evidence.snapshots.iam import read_role
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.writing import write_whole
 from ecs_trail.times import format_time
 from ecs_trail.vocabulary import TAG_CREATED, TAG_MANAGED

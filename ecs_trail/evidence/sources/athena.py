@@ -15,8 +15,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket
 from ecs_trail.evidence.sources.layout import PAD_DAYS

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.queries import (
     LAKE_USD_PER_GB,

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Fetched
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.layout import LEAD, PAD_DAYS
 from ecs_trail.evidence.sources.patterns import patterns

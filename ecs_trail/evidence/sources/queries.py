@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 
 Pause = Callable[[float], None]
 

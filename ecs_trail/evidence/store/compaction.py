@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,9 +12,10 @@ import pyarrow.compute as pc
 from ecs_trail.evidence.ledger import Spans, merge_spans
 from ecs_trail.evidence.merging import merge_flagged
 from ecs_trail.evidence.store.batches import TOOL, document_part, event_part, unit_part
+from ecs_trail.evidence.store.disks import Disk
 from ecs_trail.evidence.store.documents import read_documents
 from ecs_trail.evidence.store.manifest import Line, Manifest
-from ecs_trail.evidence.store.parts import chunks, columns
+from ecs_trail.evidence.store.parts import chunks, columns, span_of_part
 from ecs_trail.evidence.store.plain import spans_from_plain, spans_to_plain, time_to_plain
 from ecs_trail.evidence.store.units import live, read_units
 from ecs_trail.selection import everything
@@ -27,28 +27,31 @@ PART_ROWS: Final = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What compacting did: parts before and after, and how many copies of events were dropped."""
+    """What compacting did: parts before and after, how many copies of events were dropped, and how many files of no
+    use any more were deleted from a bucket.
+    """
 
     parts_before: int
     parts_after: int
     duplicates: int
+    swept: int = 0
 
 
-def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
+def compacted(disk: Disk, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
     """Write the new parts; gives the lines of the new manifest, none when there is nothing to do. Raises `OSError`."""
     before = list(manifest.parts())
     batches = [line for line in manifest.kind("batch") if line["parts"]]
     if len(batches) <= 1:
         return [], Compacted(len(before), len(before), 0)
     number = manifest.next_number
-    parts, dropped = _event_parts(folder, manifest, number, rows)
-    units = read_units(folder, manifest)
+    parts, dropped = _event_parts(disk, manifest, number, rows)
+    units = read_units(disk, manifest)
     kept = live(units, manifest)
     if kept.num_rows:
-        parts.append(unit_part(folder, number, kept))
-    documents = read_documents(folder, manifest)
+        parts.append(unit_part(disk, number, kept))
+    documents = read_documents(disk, manifest)
     if documents:
-        parts.append(document_part(folder, number, documents))
+        parts.append(document_part(disk, number, documents))
     superseded = _total(units) - _total(kept)
     merged = {**_merged(batches, dropped, superseded), "number": number, "parts": parts}
     header = {**manifest.lines[0], "generation": manifest.lines[0]["generation"] + 1}
@@ -56,23 +59,24 @@ def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line
     return lines, Compacted(len(before), len(parts), dropped)
 
 
-def _event_parts(folder: Path, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
-    paths = [folder / part["name"] for part in manifest.parts("events")]
+def _event_parts(disk: Disk, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
+    parts = list(manifest.parts("events"))
     made: list[Line] = []
     dropped = 0
-    for window in _slices(paths, rows):
+    for window in _slices(disk, parts, rows):
         selection = everything().during(window)
-        found = [selection_chunk for path in paths for selection_chunk in chunks(path, selection)]
+        near = [part for part in parts if window.overlaps(*span_of_part(part))]
+        found = [chunk for part in near for chunk in chunks(disk.opened(part), selection)]
         table, copies = merge_flagged(found)
         dropped += copies
         if table.num_rows:
-            made.append(event_part(folder, number, table))
+            made.append(event_part(disk, number, table))
     return made, dropped
 
 
-def _slices(paths: list[Path], rows: int) -> Iterator[Window]:
+def _slices(disk: Disk, parts: list[Line], rows: int) -> Iterator[Window]:
     """Windows of about so many rows each, at whole seconds, so that copies of an event stay together."""
-    read = [table.column("event_time") for path in paths for table in columns(path, ["event_time"], EVER)]
+    read = [table.column("event_time") for part in parts for table in columns(disk.opened(part), ["event_time"], EVER)]
     if not read:
         return
     times = pa.chunked_array([chunk for column in read for chunk in column.chunks])

@@ -6,16 +6,17 @@ itself, most of the bytes, stands last.
 """
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
+from ecs_trail.evidence.store.disks import Opened
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
@@ -46,7 +47,7 @@ STORED_SCHEMA: Final[pa.Schema] = pa.schema(
 _NAMES: Final = STORED_SCHEMA.names
 
 
-def write_events(path: Path, table: pa.Table) -> None:
+def write_events(target: Path | BinaryIO, table: pa.Table) -> None:
     """Write sorted rows (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises `OSError`."""
     options: dict[str, Any] = {}
     known = inspect.signature(pq.ParquetWriter.__init__).parameters
@@ -55,7 +56,7 @@ def write_events(path: Path, table: pa.Table) -> None:
     time = STORED_SCHEMA.get_field_index("event_time")
     pq.write_table(
         table.select(_NAMES).cast(STORED_SCHEMA),
-        path,
+        target,
         row_group_size=GROUP_ROWS,
         compression="zstd",
         compression_level=_LEVEL,
@@ -72,7 +73,13 @@ def span_of(table: pa.Table) -> tuple[datetime, datetime]:
     return both["min"], both["max"]
 
 
-def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
+def span_of_part(part: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """The same of a part, as the manifest has it."""
+    first, last = (datetime.fromisoformat(one) for one in part["span"])
+    return first, last
+
+
+def chunks(opened: Opened, selection: Selection) -> Iterator[Chunk]:
     """The rows of a part that belong to the selection, a row group at a time. Raises `OSError` and
     `pa.ArrowException`.
 
@@ -80,23 +87,23 @@ def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
     rows belong to the selection.
     """
     window = selection.window
-    with pq.ParquetFile(path) as opened:
-        for number in range(opened.num_row_groups):
-            if _lies_outside(opened.metadata.row_group(number), window):
+    with pq.ParquetFile(opened) as parquet:
+        for number in range(parquet.num_row_groups):
+            if _lies_outside(parquet.metadata.row_group(number), window):
                 continue
-            chosen = _chosen(opened.read_row_group(number, columns=list(_ASKED)), selection)
+            chosen = _chosen(parquet.read_row_group(number, columns=list(_ASKED)), selection)
             if chosen is not None and not len(chosen):
                 continue
-            rows = opened.read_row_group(number, columns=_NAMES)
+            rows = parquet.read_row_group(number, columns=_NAMES)
             yield batch_of(rows if chosen is None else rows.take(chosen))
 
 
-def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
+def columns(opened: Opened, names: list[str], window: Window) -> Iterator[pa.Table]:
     """Some columns of the row groups that may lie in a window. Raises as `chunks`."""
-    with pq.ParquetFile(path) as opened:
-        for number in range(opened.num_row_groups):
-            if not _lies_outside(opened.metadata.row_group(number), window):
-                yield opened.read_row_group(number, columns=names)
+    with pq.ParquetFile(opened) as parquet:
+        for number in range(parquet.num_row_groups):
+            if not _lies_outside(parquet.metadata.row_group(number), window):
+                yield parquet.read_row_group(number, columns=names)
 
 
 def _chosen(asked: pa.Table, selection: Selection) -> pa.Array | None:
