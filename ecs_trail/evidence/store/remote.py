@@ -264,7 +264,7 @@ class BucketDisk:
             try:
                 answer = client.get_object(Bucket=self.bucket, Key=self._key(name), **condition)
                 with closing(answer["Body"]) as body:
-                    return body.read(), answer["ETag"]
+                    return body.read(), str(answer.get("ETag", ""))
             except errors as error:
                 code = error_code(error)
                 if code in _SAME:
