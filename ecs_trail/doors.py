@@ -120,7 +120,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     MiB if left open. Tokens, keys and passwords of the records enter no frame, document or report, unless `unredacted`.
     """
     window = _window(since, until)
-    selection = focused(bounded(default_selection(), window), account=account, region=region)
+    selection = focused(bounded(default_selection(), window), account=account, region=region, role=role)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
@@ -187,6 +187,8 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     until: str | datetime | None = None,
     tasks: Sequence[str | Path] = (),
     volumes: Sequence[str | Path] = (),
+    account: str | None = None,
+    region: str | None = None,
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
     max_expansion: str | int | None = None,
@@ -196,13 +198,14 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
 
     By default the events an investigation reads. A call that was ended in any way is continued by the same call.
     Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
+    `account` and `region` narrow it as they narrow an investigation: what reaches into the place from elsewhere stays.
     Raises `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
     refuses; what was read until then is kept.
     """
     return collect_sources(
         _sources(source),
         store if isinstance(store, Store) else Store(store),
-        bounded(selection or default_selection(), _window(since, until)),
+        focused(bounded(selection or default_selection(), _window(since, until)), account=account, region=region),
         workers=workers,
         progress=progress,
         task_files=[Path(one) for one in tasks],

@@ -24,6 +24,8 @@ _SAID: Final = 3
 @click.option("--store", "folder", required=True, metavar="DIR|s3://…", help="The store; made where there is none.")
 @click.option("--since", metavar="TIME", help="Read from here on: ISO 8601 with zone, a date, or -6h, -3d.")
 @click.option("--until", metavar="TIME", help="Read up to here, this moment excluded.")
+@click.option("--account", metavar="ID", help="Only this account, and what reaches into it.")
+@click.option("--region", metavar="REGION", help="Only this Region, and what reaches into it.")
 @click.option("--all-events", is_flag=True, help="Keep every event, not only those an investigation stands on.")
 @click.option("--tasks", multiple=True, metavar="FILE", help="Saved task states to keep as well; repeatable.")
 @click.option(
@@ -31,7 +33,7 @@ _SAID: Final = 3
     metavar="DURATION",
     default="6h",
     show_default=True,
-    help="How far before the last complete run s3:// and api:// are asked again, for what came late.",
+    help="How far before the last complete run a source in AWS is asked again, for what came late.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."

@@ -23,7 +23,6 @@ from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
 from ecs_trail.evidence.store import Store
-from ecs_trail.evidence.store.remote import BucketDisk
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
 
@@ -76,13 +75,8 @@ class S3Source:
 
     def held_store(self) -> Store | None:
         """The store that was collected to this very prefix, if there is one: its manifest is looked for."""
-        if self.requester_pays or self.bucket.startswith("arn:"):
-            return None
-        made = Store(BucketDisk(self.name, self._client))
-        try:
-            return made if made.exists else None
-        except DeniedError:  # who may not list gets no other answer for an object that is not there
-            return None
+        is_plain = not self.requester_pays and not self.bucket.startswith("arn:")
+        return Store.found_at(self.name, self._client) if is_plain else None
 
     @property
     def name(self) -> str:
