@@ -342,6 +342,7 @@ def test_altered_missing_and_added_objects_are_found(shelves, store, tmp_path):
     assert run(["verify", PLACE]) == 4
     problems = scan([StoreSource(store())], everything()).receipt.problems
     assert {one.kind for one in problems} >= {"unreadable_file", "vanished"}
+    assert et.investigate(PLACE, verify=True).integrity.verdict == "failed"
     with pytest.raises(IntegrityError):
         store().compact()
     text, at = shelves.objects["cases/042/manifest.jsonl"]
