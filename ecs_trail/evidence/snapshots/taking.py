@@ -21,7 +21,11 @@ from ecs_trail.vocabulary import TAG_CREATED, TAG_MANAGED
 
 #: Every action a snapshot may call; `ecs-trail permissions` prints them.
 ECS_ACTIONS: Final = tuple(
-    f"ecs:{call}" for call in ("ListClusters", "ListTasks", "DescribeTasks", "ListServices", "DescribeServices")
+    f"ecs:{call}"
+    for call in (
+        *("ListClusters", "ListTasks", "DescribeTasks", "ListServices", "DescribeServices"),
+        "DescribeCapacityProviders",
+    )
 )
 EC2_ACTIONS: Final = ("ec2:DescribeVolumes",)
 IAM_ACTIONS: Final = tuple(
@@ -126,6 +130,9 @@ class _Taking:
         if state.services or state.service_failures:
             services = {"services": state.services, "failures": state.service_failures, "capturedAt": stamp}
             self._save(f"services-{region}", SERVICE_STATE, services, len(state.services))
+        if state.providers:
+            providers = {"capacityProviders": state.providers, "capturedAt": stamp}
+            self._save(f"capacity-providers-{region}", SERVICE_STATE, providers, len(state.providers))
         if volumes or not ec2.refused:
             account = state.account or next((arn.split(":")[4] for arn in _tasks_of(volumes, region)), None)
             place = {"CapturedAt": stamp, "Region": region, "Account": account, "Complete": not ec2.refused}
