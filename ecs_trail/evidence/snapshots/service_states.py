@@ -37,7 +37,7 @@ def service_rows(texts: Sequence[TaskText]) -> tuple[list[Row], list[Problem]]:
 
 
 def _rows_of(value: Any, source: str) -> Iterator[Row]:
-    answer = value if isinstance(value, dict) else {"services": value}
+    answer = value if isinstance(value, dict) else {"services": value, "capacityProviders": value}
     seen = moment_of(answer.get("capturedAt"))
     given = answer.get("capacityProviders")
     yield from _providers(given if isinstance(given, list) else [answer], seen, source)

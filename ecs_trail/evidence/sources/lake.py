@@ -1,8 +1,8 @@
 """An event data store of CloudTrail Lake: the selection as one SQL query, read back as whole events.
 
 Closed to new customers since 2026-05-31 (*AWS CloudTrail User Guide*, "CloudTrail Lake availability change"); existing
-stores go on. Calls, states and limits: *AWS CloudTrail API Reference*, "StartQuery", "DescribeQuery" and
-"GetQueryResults"; columns: *AWS CloudTrail User Guide*, "Supported event schemas"; all as known on 2026-11-24.
+stores go on. Columns: same guide, "Supported SQL schemas for event data stores"; both read on 2026-11-24. Calls, states
+and limits: *AWS CloudTrail API Reference*, "StartQuery", "DescribeQuery" and "GetQueryResults", as known on that day.
 """
 
 import json

@@ -1,7 +1,8 @@
 """A log group of CloudWatch Logs that a trail writes to, asked by FilterLogEvents.
 
-Calls and limits: *Amazon CloudWatch Logs API Reference*, "FilterLogEvents"; what a trail sends there: *AWS CloudTrail
-User Guide*, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs"; both as known on 2026-11-24.
+Calls and limits: *Amazon CloudWatch Logs API Reference*, "FilterLogEvents", read on 2026-11-24 (1 MB or 10,000 events a
+page; a page may be empty and not the last). What a trail sends there: *AWS CloudTrail User Guide*, "Monitoring
+CloudTrail Log Files with Amazon CloudWatch Logs", as known on that day.
 """
 
 import json
