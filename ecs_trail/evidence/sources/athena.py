@@ -1,8 +1,8 @@
 """A table of CloudTrail events in Athena: the selection as one SQL query, its result as pages or Parquet.
 
 Calls, states and limits: *Amazon Athena API Reference*, "StartQueryExecution", "GetQueryExecution", "GetQueryResults"
-and "GetTableMetadata"; `UNLOAD`: *Amazon Athena User Guide*, "UNLOAD"; both as known on 2026-11-24. The query is
-bounded by the partitions of the table, which the catalog is asked for first.
+and "GetTableMetadata", as known on 2026-11-24; `UNLOAD`: *Amazon Athena User Guide*, "UNLOAD", read on that day. The
+query is bounded by the partitions of the table, which the catalog is asked for first.
 """
 
 import json
