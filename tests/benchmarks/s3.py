@@ -48,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
         page, is_cut = keys[:1000], len(keys) > 1000
         rows = "".join(f"<Contents><Key>{key}</Key><Size>{self.sizes[key]}</Size></Contents>" for key in page)
         more = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if is_cut else ""
-        return f"<ListBucketResult><IsTruncated>{str(is_cut).lower()}</IsTruncated>{more}{rows}</ListBucketResult>".encode()
+        cut = f"<IsTruncated>{str(is_cut).lower()}</IsTruncated>"
+        return f"<ListBucketResult>{cut}{more}{rows}</ListBucketResult>".encode()
 
     def _send(self, data: bytes) -> None:
         self.send_response(200)
