@@ -7,11 +7,15 @@ Format*, "Variable-size Binary Layout" and "Validity bitmaps", read on 2026-11-2
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+#: Places of rows, as numpy holds them.
+Places = npt.NDArray[np.signedinteger[Any]]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Offsets of Arrow strings have 32 bits.
@@ -44,6 +48,29 @@ def numbers(values: Sequence[int | None]) -> pa.Array:
 def counted(length: int) -> pa.Array:
     """The numbers from 0 up to a length, as an array of 64 bits."""
     return pa.Array.from_buffers(pa.int64(), length, [None, pa.py_buffer(np.arange(length, dtype=np.int64))])
+
+
+def whole_numbers(values: Places) -> pa.Array:
+    """Numbers that numpy holds, as an array of 64 bits; they are not copied."""
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
+
+
+def span_of(times: pa.ChunkedArray) -> tuple[datetime, datetime]:
+    """The first and the last of some times of microseconds, UTC."""
+    both = pc.min_max(times.cast(pa.int64())).as_py()
+    return _EPOCH + both["min"] * _MICROSECOND, _EPOCH + both["max"] * _MICROSECOND
+
+
+def values_of(array: pa.Array) -> Places:
+    """The values of an array of whole numbers (32 or 64 bits, none null) for numpy; they are not copied."""
+    kind = np.int32 if array.type.bit_width == 32 else np.int64
+    start = array.offset * array.type.bit_width // 8
+    return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array), offset=start)
+
+
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """A column of numbers counted by `counted` in one piece, also where it has no value left."""
+    return column.combine_chunks() if column.num_chunks else counted(0)
 
 
 def flags(values: Sequence[bool | None]) -> pa.Array:

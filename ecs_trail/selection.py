@@ -43,6 +43,20 @@ class Clause:
     failed: bool | None = None
     window: Window = EVER
 
+    @property
+    def facets(self) -> list[tuple[tuple[str, ...], frozenset[str]]]:
+        """The sets asked for, each with the columns of which one must hold one of its values."""
+        every = (
+            (("session_name", "requested_session_name"), self.session_names),
+            (("event_source",), self.event_sources),
+            (("event_name",), self.event_names),
+            (("session_issuer_arn",), self.acting_roles),
+            (("target_role_arn",), self.target_roles),
+            (("account_id",), self.accounts),
+            (("aws_region",), self.regions),
+        )
+        return [(columns, values) for columns, values in every if values is not None]
+
     def expression(self) -> pc.Expression:
         """The clause as an Arrow filter expression over `EVENT_SCHEMA`."""
         test = self.test(pc.field)
@@ -54,16 +68,7 @@ class Clause:
         """
         parts = [
             reduce(pc.or_kleene, (pc.is_in(column(name), value_set=texts(sorted(values))) for name in columns))
-            for columns, values in (
-                (("session_name", "requested_session_name"), self.session_names),
-                (("event_source",), self.event_sources),
-                (("event_name",), self.event_names),
-                (("session_issuer_arn",), self.acting_roles),
-                (("target_role_arn",), self.target_roles),
-                (("account_id",), self.accounts),
-                (("aws_region",), self.regions),
-            )
-            if values is not None
+            for columns, values in self.facets
         ]
         if self.failed is not None:
             parts.append((pc.is_valid if self.failed else pc.is_null)(column("error_code")))
@@ -142,6 +147,16 @@ class Selection:
             regions=None if regions is None else frozenset(regions),
         )
         return self & Selection((clause,))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that tell whether an event belongs to the selection."""
+        asked = {name for clause in self.clauses for columns, _ in clause.facets for name in columns}
+        if any(clause.failed is not None for clause in self.clauses):
+            asked.add("error_code")
+        if any(clause.window != EVER for clause in self.clauses):
+            asked.add("event_time")
+        return frozenset(asked)
 
     @property
     def window(self) -> Window:

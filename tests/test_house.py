@@ -80,7 +80,10 @@ DOORS = {
     "isal": ("evidence",),
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
-    "numpy": ("arrays", "evidence.parquet", "evidence.sifting"),
+    "numpy": (
+        *("arrays", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.sifting"),
+        "evidence.store.parts",
+    ),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),

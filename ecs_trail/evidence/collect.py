@@ -20,6 +20,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence.bulklane import Group, grouped, read_group
 from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.packing import Chunk, pack, trim
@@ -36,9 +37,9 @@ from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.runs import seen_until, unfinished
 from ecs_trail.evidence.store.units import Unit
 from ecs_trail.evidence.tasks import task_texts
-from ecs_trail.evidence.workers import map_ordered
+from ecs_trail.evidence.workers import WHOLE_BATCH, map_ordered
 from ecs_trail.schema import EVENT_SCHEMA
-from ecs_trail.selection import Selection, bounded
+from ecs_trail.selection import Clause, Selection, bounded, default_selection
 from ecs_trail.times import Window
 
 Progress = Callable[[int, int], None]
@@ -47,6 +48,8 @@ Progress = Callable[[int, int], None]
 OVERLAP: Final = timedelta(hours=6)
 _TASKS: Final = "--tasks"
 _PACK_AFTER: Final = 4096
+#: Rows that are finished parts take so many times less memory.
+_FINISHED: Final = 8
 _KEY: Final = tuple(EVENT_SCHEMA.get_field_index(name) for name in ("event_id", "account_id", "raw"))
 
 
@@ -178,18 +181,28 @@ class _Work:
             if isinstance(source, Resumable) and source.has_queries
             else None
         )
-        gathering = _Gathering(self, Batch(run, str(plan), marks=dict(marks)), held, known_rows)
+        apart = default_selection()
+        gathering = _Gathering(self, Batch(run, str(plan), marks=dict(marks), apart=apart), held, known_rows)
         units = gathering.units(source.fetch(plan))
-        readings = map_ordered(partial(read_unit, bounds=self.bounds), units, probe_of(run.asked), workers=self.workers)
+        probe = probe_of(run.asked)
+        groups: Iterator[Group]
+        if known_rows is None and Clause() in run.asked.clauses:
+            limits = self.limits
+            many = grouped(units, most=limits.units, seconds=limits.seconds)
+            read = partial(read_group, bounds=self.bounds)
+            groups = map_ordered(read, many, (probe, apart), workers=self.workers, weigh=lambda _: WHOLE_BATCH)
+        else:
+            readings = map_ordered(partial(read_unit, bounds=self.bounds), units, probe, workers=self.workers)
+            groups = (Group([reading]) for reading in readings)
         try:
-            for reading in readings:
-                gathering.take(reading)
+            for group in groups:
+                gathering.take(group)
             gathering.flush()
         except (KeyboardInterrupt, EcsTrailError) as error:
             gathering.rescue(error)
             raise
         finally:
-            _close(readings)
+            _close(groups)
             _close(units)
         self.store.end(run, gathering.batch.remarks, is_partial=gathering.is_partial)
 
@@ -211,7 +224,7 @@ class _Gathering:
         self._under_way: deque[Fetched] = deque()
         self._rows: list[tuple[Any, ...]] = []
         self._flags: list[bool] = []
-        self._count = 0
+        self._count = self._finished = 0
         self._taken = 0
         self._expected = 0
         self._since = time.monotonic()
@@ -238,8 +251,23 @@ class _Gathering:
         finally:
             _close(fetching)
 
-    def take(self, reading: Reading) -> None:
-        """One unit is read."""
+    def take(self, group: Group) -> None:
+        """Some units are read. Their rows come first: with them but without its unit, a file is only read again."""
+        self.batch.chunks.extend(group.apart)
+        if group.sealed is not None:
+            self.batch.sealed.append(group.sealed)
+        self._finished += group.rows
+        for reading in group.readings:
+            self._take(reading)
+        for _ in group.readings:
+            self._step()
+        limits = self.work.limits
+        is_late = time.monotonic() - self._since >= limits.seconds
+        is_much = self._count >= limits.rows or self._finished >= limits.rows * _FINISHED
+        if is_much or len(self.batch.units) >= limits.units or is_late:
+            self.flush()
+
+    def _take(self, reading: Reading) -> None:
         fetched = self._under_way.popleft()
         for chunk in reading.packed:
             self._hold(chunk)
@@ -252,11 +280,6 @@ class _Gathering:
         if fetched.mark:
             self.batch.marks.update(dict.fromkeys(json.loads(fetched.mark), fetched.mark))
         self.work.done.units_read += 1
-        self._step()
-        limits = self.work.limits
-        is_late = time.monotonic() - self._since >= limits.seconds
-        if self._count >= limits.rows or len(self.batch.units) >= limits.units or is_late:
-            self.flush()
 
     def flush(self) -> None:
         """Bring what was read to the store."""
@@ -265,8 +288,8 @@ class _Gathering:
             self._is_writing = True
             self.work.done.events_added += self.work.store.commit(self.batch)
             self._is_writing = False
-            self.batch = replace(self.batch, chunks=[], units=[], documents=[], duplicates=0)
-        self._count = 0
+            self.batch = replace(self.batch, chunks=[], sealed=[], units=[], documents=[], duplicates=0)
+        self._count = self._finished = 0
         self._since = time.monotonic()
 
     def rescue(self, error: BaseException) -> None:

@@ -10,10 +10,11 @@ from ecs_trail.arrays import counted, number, numbers, text, texts
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.packing import REBUILT, Chunk, gather, gather_raw, opened
-from ecs_trail.evidence.records import canonical
+from ecs_trail.evidence.sameness import canonical
 from ecs_trail.schema import EVENT_SCHEMA
 
-_KEYS: Final = ("event_id", "account_id", "event_time", "event_source", "event_name", "source", "position")
+#: The columns that say which row is which, and where it stands.
+KEYS: Final = ("event_id", "account_id", "event_time", "event_source", "event_name", "source", "position")
 #: The order of rows; `rank` is the causal rank within a second.
 _ORDER: Final = ("event_time", "rank", "event_id", "account_id", "source", "position")
 #: Rank of an event that is no change of a role or organization (`vocabulary`: grants have the same).
@@ -42,6 +43,13 @@ def merge(packed: list[Chunk]) -> tuple[pa.Table, int, list[Problem]]:
     return _table(packed, order), dropped, conflicts
 
 
+def order_of(table: pa.Table) -> pa.Array | None:
+    """The order of rows that have the columns `KEYS`, as `merge` would put them; None where an id stands on two."""
+    keys = table.select(KEYS).combine_chunks()
+    is_once = pc.count_distinct(keys.column("event_id")).as_py() == keys.num_rows
+    return _sorted_places(keys) if is_once else None
+
+
 def merge_flagged(packed: list[Chunk]) -> tuple[pa.Table, int]:
     """As `merge`, with the column that says which records had to be rebuilt, so that the result can be merged again."""
     if not packed:
@@ -54,7 +62,7 @@ def merge_flagged(packed: list[Chunk]) -> tuple[pa.Table, int]:
 
 def _arranged(packed: list[Chunk]) -> tuple[pa.Array, int, list[Problem]]:
     """The places of the rows kept, in their order; the number dropped; the conflicts."""
-    keys = pa.table(opened(packed, _KEYS)).combine_chunks()
+    keys = pa.table(opened(packed, KEYS)).combine_chunks()
     dropped, conflicts = _copies(keys, packed)
     order = _sorted_places(keys)
     if dropped:
@@ -103,7 +111,7 @@ def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Proble
     flags = opened(packed, [REBUILT])[REBUILT].take(places).to_pylist()
     texts = gather_raw(packed, places)
     candidates = zip(
-        places.to_pylist(), zip(*(keys.column(name).take(places).to_pylist() for name in _KEYS), strict=True), flags,
+        places.to_pylist(), zip(*(keys.column(name).take(places).to_pylist() for name in KEYS), strict=True), flags,
         texts, strict=True,
     )  # fmt: skip
     groups: dict[tuple[str, str | None], list[_Copy]] = {}

@@ -57,6 +57,15 @@ def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
     return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
 
 
+def pack_table(table: pa.Table) -> bytes:
+    """A table of `EVENT_SCHEMA` with the flags in column `REBUILT` as one packed chunk."""
+    arrays = []
+    for kind in _PACKED_SCHEMA:
+        column = table.column(kind.name).combine_chunks()
+        arrays.append(column.dictionary_encode() if pa.types.is_dictionary(kind.type) else column)
+    return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
+
+
 def batch_of(table: pa.Table) -> pa.RecordBatch:
     """A table of `EVENT_SCHEMA` with the flags in column `REBUILT` as one chunk that is open already."""
     (batch,) = table.select(_ALL).combine_chunks().to_batches(max_chunksize=table.num_rows)

@@ -1,7 +1,6 @@
 """Free-form parts of a record (request parameters, response elements and the like) as JSON text, secrets taken out."""
 
 import json
-import re
 from typing import Any, Final
 
 import msgspec
@@ -10,9 +9,11 @@ from ecs_trail.evidence.texts import compact
 
 #: What stands in place of a credential in `response_elements`.
 HIDDEN: Final = "HIDDEN_BY_ECS_TRAIL"
-#: A secret key, or an escape that may spell one.
-_SECRET_WORDS: Final = re.compile(rb"(?i:sessiontoken|secretaccesskey|credentials)|\\u")
 _SECRET_KEYS: Final = frozenset({"sessiontoken", "secretaccesskey", "credentials"})
+#: The keys of credentials, looked for in text made lower case (a regular expression takes eight times as long), and
+#: the escape that may spell one.
+SECRET_WORDS: Final = tuple(sorted(key.encode() for key in _SECRET_KEYS))
+ESCAPE: Final = b"\\u"
 #: Spellings of no value.
 NOTHING: Final = frozenset({b"", b"null", b'""'})
 
@@ -31,12 +32,17 @@ def free_text(text: bytes) -> str | None:
 
 def without_credentials(text: bytes) -> str | None:
     """A free-form part as `free_text` gives it, the values of credentials replaced by `HIDDEN`."""
-    if text in NOTHING or _SECRET_WORDS.search(text) is None:
+    if text in NOTHING or not _may_hold_credentials(text):
         return free_text(text)
     try:
         return compact(_hidden(json.loads(text))).decode("utf-8")
     except (ValueError, RecursionError):
         return json.dumps(HIDDEN)
+
+
+def _may_hold_credentials(text: bytes) -> bool:
+    lowered = text.lower()
+    return any(word in lowered for word in SECRET_WORDS) or ESCAPE in text
 
 
 def _hidden(value: Any) -> Any:

@@ -6,18 +6,17 @@ Fields: *AWS CloudTrail User Guide*, "CloudTrail record contents" and "CloudTrai
 2026-11-24.
 """
 
-import hashlib
-import json
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ecs_trail.evidence.moments import moment_of, parse_moment
+from ecs_trail.evidence.moments import parse_moment
 from ecs_trail.evidence.normal import restore
 from ecs_trail.evidence.parts import NOTHING, free_text, without_credentials
+from ecs_trail.evidence.sameness import digest_id, time_of
 from ecs_trail.evidence.texts import compact, lenient
 
 Row = tuple[Any, ...]
@@ -40,7 +39,9 @@ class _Context(msgspec.Struct):
     attributes: _Attributes | None = None
 
 
-class _Identity(msgspec.Struct):
+class Identity(msgspec.Struct):
+    """`userIdentity`, as far as it becomes columns."""
+
     type: str | None = None
     arn: str | None = None
     accountId: str | None = None  # noqa: N815
@@ -63,7 +64,7 @@ class _Record(msgspec.Struct):
     recipientAccountId: str | None = None  # noqa: N815
     errorCode: str | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
-    userIdentity: _Identity | None = None  # noqa: N815
+    userIdentity: Identity | None = None  # noqa: N815
     sourceIPAddress: str | None = None  # noqa: N815
     userAgent: str | None = None  # noqa: N815
     readOnly: bool | None = None  # noqa: N815
@@ -96,7 +97,25 @@ class _Resource(msgspec.Struct):
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
 _ASKED: Final = msgspec.json.Decoder(Asked)
+#: `userIdentity` by itself.
+IDENTITY: Final = msgspec.json.Decoder(Identity)
 _RESOURCES: Final = msgspec.json.Decoder(list[_Resource])
+
+
+class Actor(NamedTuple):
+    """Who acted: the columns that come from `userIdentity`, by their names in `EVENT_SCHEMA`."""
+
+    session_name: str | None
+    session_issuer_arn: str | None
+    session_issuer_id: str | None
+    session_created_at: datetime | None
+    invoked_by: str | None
+    identity_type: str | None
+    identity_arn: str | None
+    identity_account_id: str | None
+    principal_id: str | None
+    user_name: str | None
+    access_key_id: str | None
 
 
 class RejectedError(Exception):
@@ -136,29 +155,24 @@ def session_of(arn: str | None, principal_id: str | None, identity_type: str | N
     return None
 
 
-def canonical(raw: str) -> str:
-    """A record's content as text, for comparison: keys in order, nulls dropped, what log shippers add taken out.
-
-    Shippers replace `eventTime` by `@timestamp`, so times are compared as moments, to the second.
-    """
-    try:
-        record = lenient(raw)
-    except ValueError:
-        return raw
-    if not isinstance(record, dict):
-        return raw
-    moment = _time_of(record)
-    kept = {name: value for name, value in record.items() if not name.startswith(("@", "p_")) and name != "eventTime"}
-    kept["eventTime"] = None if moment is None else int(moment.timestamp())
-    try:
-        return json.dumps(_without_nulls(kept), sort_keys=True, separators=(",", ":"))
-    except RecursionError:  # nested beyond any API; the text itself is compared
-        return raw
-
-
-def digest_id(raw: str) -> str:
-    """The id of a record that has none: a digest of its content, the same for every copy."""
-    return "sha256:" + hashlib.sha256(canonical(raw).encode("utf-8", errors="replace")).hexdigest()
+def actor_of(identity: Identity) -> Actor:
+    """The columns that come from `userIdentity`."""
+    context = identity.sessionContext or _Context()
+    issuer = context.sessionIssuer or _Issuer()
+    created = context.attributes.creationDate if context.attributes else None
+    return Actor(
+        session_of(identity.arn, identity.principalId, identity.type),
+        issuer.arn or None,
+        issuer.principalId or None,
+        parse_moment(created) if created else None,
+        identity.invokedBy or None,
+        identity.type or None,
+        identity.arn or None,
+        identity.accountId or None,
+        identity.principalId or None,
+        identity.userName or None,
+        identity.accessKeyId or None,
+    )
 
 
 def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
@@ -166,12 +180,14 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
     raw = text.decode("utf-8", errors="replace")
     if moment is None:
         raise RejectedError(f"eventTime {record.eventTime[:40]!r} is no time")
-    identity = record.userIdentity or _Identity()
-    context = identity.sessionContext or _Context()
-    issuer = context.sessionIssuer or _Issuer()
-    created = context.attributes.creationDate if context.attributes else None
-    asked = _asked(record) if record.eventName.startswith("AssumeRole") else Asked()
+    identity = record.userIdentity or Identity()
+    actor = actor_of(identity)
     resources = bytes(record.resources)
+    asked = (
+        asked_of(bytes(record.requestParameters), resources, record.errorMessage)
+        if record.eventName.startswith("AssumeRole")
+        else Asked()
+    )
     account = record.recipientAccountId or identity.accountId or _account(resources)
     return (
         record.eventID or digest_id(raw),
@@ -182,21 +198,21 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
         account or None,
         record.errorCode or None,
         record.errorMessage or None,
-        session_of(identity.arn, identity.principalId, identity.type),
+        actor.session_name,
         asked.roleSessionName or None,
-        issuer.arn or None,
-        issuer.principalId or None,
-        parse_moment(created) if created else None,
+        actor.session_issuer_arn,
+        actor.session_issuer_id,
+        actor.session_created_at,
         asked.roleArn or None,
-        identity.invokedBy or None,
+        actor.invoked_by,
         record.sourceIPAddress or None,
         record.userAgent or None,
-        identity.type or None,
-        identity.arn or None,
-        identity.accountId or None,
-        identity.principalId or None,
-        identity.userName or None,
-        identity.accessKeyId or None,
+        actor.identity_type,
+        actor.identity_arn,
+        actor.identity_account_id,
+        actor.principal_id,
+        actor.user_name,
+        actor.access_key_id,
         bytes(record.tlsDetails) not in NOTHING,
         record.readOnly,
         record.managementEvent,
@@ -227,21 +243,21 @@ def _has_text_for_objects(record: _Record) -> bool:
     )
 
 
-def _asked(record: _Record) -> Asked:
+def asked_of(parameters: bytes, resources: bytes, error_message: str | None) -> Asked:
     """Session name and role of an AssumeRole call; a refused one often has them elsewhere only."""
     try:
-        asked = _ASKED.decode(bytes(record.requestParameters))
+        asked = _ASKED.decode(parameters)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         asked = Asked()
     if not asked.roleArn:
         roles = (
             item.ARN or item.arn
-            for item in _resources(bytes(record.resources))
+            for item in _resources(resources)
             if item.type == "AWS::IAM::Role" or ":role/" in (item.ARN or item.arn or "")
         )
         asked.roleArn = next((role for role in roles if role), None)
-    if not asked.roleArn and record.errorMessage:
-        named = _ROLE_IN_MESSAGE.findall(record.errorMessage)
+    if not asked.roleArn and error_message:
+        named = _ROLE_IN_MESSAGE.findall(error_message)
         asked.roleArn = named[-1].rstrip(".,") if named else None
     return asked
 
@@ -259,23 +275,6 @@ def _account(resources: bytes) -> str | None:
     return next((item.accountId for item in _resources(resources) if item.accountId), None)
 
 
-def _without_nulls(value: Any) -> Any:
-    """Nulls dropped, booleans as text: exports write both either way."""
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-def _time_of(record: dict[str, Any]) -> datetime | None:
-    for name in ("eventTime", "@timestamp", "utctimestamp"):
-        moment = moment_of(record.get(name))
-        if moment is not None:
-            return moment
-    return None
-
-
 def _odd_row(text: bytes, source: str, position: int) -> Row:
     """The slow way: spell the record as CloudTrail does, make every value the type it should be, then the usual row."""
     try:
@@ -288,7 +287,7 @@ def _odd_row(text: bytes, source: str, position: int) -> Row:
         spelled = restore(loose)
     except RecursionError as error:
         raise RejectedError("nested too deeply") from error
-    moment = _time_of(spelled)
+    moment = time_of(spelled)
     if moment is None:
         raise RejectedError(f"no usable eventTime ({str(spelled.get('eventTime'))[:40]!r})")
     typed = {name: _typed(name, spelled.get(name)) for name in _Record.__struct_fields__}
@@ -329,11 +328,11 @@ def _word(value: object) -> str | None:
     return None if value is None or isinstance(value, dict | list) else str(value)
 
 
-def _loose_identity(spelled: dict[str, Any]) -> _Identity:
+def _loose_identity(spelled: dict[str, Any]) -> Identity:
     identity = _object(spelled.get("userIdentity"))
     context = _object(identity.get("sessionContext"))
     issuer, attributes = _object(context.get("sessionIssuer")), _object(context.get("attributes"))
-    return _Identity(
+    return Identity(
         type=_word(identity.get("type")),
         arn=_word(identity.get("arn")),
         accountId=_word(identity.get("accountId") or (None if identity else spelled.get("accountId"))),

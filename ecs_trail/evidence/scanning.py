@@ -36,12 +36,12 @@ _SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
 def read_unit(unit: Fetched, probe: Probe, bounds: Bounds = USUAL) -> Reading:
     """The reading of one fetched unit; runs in a worker process as well."""
-    with _collector_paused():
+    with collector_paused():
         return _read(unit, probe, bounds)
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """No garbage collection while one file is read: it would walk over rows that are all still needed."""
     was_on = gc.isenabled()
     gc.disable()
@@ -67,7 +67,7 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     the size it had.
     """
     try:
-        handle = _open(path)
+        handle = only_file(path)
         try:
             size = os.fstat(handle).st_size
             data = os.read(handle, size if size <= _SMALL else len(PARQUET))
@@ -95,7 +95,7 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     return reading
 
 
-def _open(path: Path) -> int:
+def only_file(path: Path) -> int:
     """Open a file and nothing else: a pipe that took its place since the listing would be waited for without end."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -30,6 +30,8 @@ _BATCH: Final = 64
 _FIRST_BATCH: Final = 4
 #: Weight of a batch; with `_AHEAD` it bounds what is held of units and results that wait for their turn.
 _BATCH_WEIGHT: Final = 1 << 20
+#: What a unit weighs that is to be a batch by itself.
+WHOLE_BATCH: Final = _BATCH_WEIGHT
 #: Batches under way for each worker, so that a source is not read far ahead of its use.
 _AHEAD: Final = 3
 #: Where the number of workers is left open: seconds of work in this process before others are started for the rest,

@@ -21,6 +21,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from tests.benchmarks.archive import USUAL, digests, make, truth_file, truth_of
+from tests.benchmarks.jobs import store_of
 from tests.benchmarks.running import Series, interleaved, peak_memory, python, run
 from tests.benchmarks.s3 import serving
 
@@ -116,6 +117,45 @@ def scans(bench: Bench, records: int) -> None:
     bench.line("peak memory of all processes, 2 workers, MB", f"{peaks[1]:.0f}", "", "≤ 250 / 180", "")
 
 
+def stored(bench: Bench, records: int) -> None:
+    """A store of every record: how long it takes to build, and questions of it, against decompressing its source."""
+    folder = bench.archive(records)
+    build = bench.job("store_build", folder, 2)
+    peak = peak_memory(build)
+    check_store(bench, folder)
+    jobs = ("store_ids", "store_raw", "store_session_ids", "store_session_raw")
+    commands = {"igzip": bench.job("igzip", folder), "build": build}
+    commands |= {name: bench.job(name, folder) for name in jobs}
+    rows: tuple[Row, ...] = (
+        ("store of all records, 2 workers / igzip, 1 process", "build", "igzip", 10.0, 6.0, False),
+        ("second question: ids of the selection / igzip", "store_ids", "igzip", 0.4, 0.2, False),
+        ("the same with the raw records / igzip", "store_raw", "igzip", 1.0, 0.4, False),
+        ("a session of no selection, 1 record in 80: ids / igzip", "store_session_ids", "igzip", 0.4, 0.2, False),
+        ("the same with the raw records / igzip", "store_session_raw", "igzip", 1.0, 0.4, False),
+    )
+    bench.compare(rows, commands)
+    bench.line("peak memory of all processes of the build, MB", f"{peak:.0f}", "", "≤ 600", "")
+    size = sum(path.stat().st_size for path in store_of(bench.out).iterdir())
+    bench.line("size of the store / size of its source", f"{size / truth_of(folder).gzip_bytes:.2f}", "", "", "")
+
+
+def check_store(bench: Bench, folder: Path) -> None:
+    """Ends the run when the store does not hold every record, each once and as received, or answers wrongly."""
+    from ecs_trail.evidence.store import Store
+
+    truth = truth_of(folder)
+    ids = Store(store_of(bench.out)).events(columns=["event_id"]).column("event_id")
+    if len(ids) != truth.records or len(ids.unique()) != truth.records:
+        sys.exit(f"the store holds {len(ids)} events of {truth.records}.")
+    run(bench.job("store_raw", folder))
+    kept = pq.read_table(bench.out).to_pydict()
+    found = digests(list(zip(kept["event_id"], kept["raw"], strict=True)))
+    run(bench.job("store_ids", folder))
+    only = digests([(one, "") for one in pq.read_table(bench.out).column("event_id").to_pylist()])
+    if found != (truth.ids, truth.raws) or only[0] != truth.ids:
+        sys.exit(f"the store gives a wrong answer: {len(kept['event_id'])} events.")
+
+
 def tiny(bench: Bench, files: int) -> None:
     """Very many files of five records."""
     folder = bench.archive(files * 5, 5)
@@ -188,7 +228,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "ecs-trail-benchmarks")
     parser.add_argument("--quick", action="store_true", help="a small archive and one round: exactness, rough ratios")
     parser.add_argument(
-        "--only", choices=("scans", "tiny", "notebook", "s3", "starts", "analysis"), help="one group of rows"
+        "--only",
+        choices=("scans", "store", "tiny", "notebook", "s3", "starts", "analysis"),
+        help="one group of rows",
     )
     given = parser.parse_args()
     records, rounds, tasks, files = given.records, given.rounds, 10_000, 20_000
@@ -196,15 +238,16 @@ def main() -> None:
         records, rounds, tasks, files = min(records, 20_000), 1, 200, 300
     given.folder.mkdir(parents=True, exist_ok=True)
     bench = Bench(given.folder, rounds)
-    groups = {
+    measures = {
         "scans": lambda: scans(bench, records),
+        "store": lambda: stored(bench, records),
         "tiny": lambda: tiny(bench, files),
         "notebook": lambda: notebook(bench, max(records // 5, 10_000)),
         "s3": lambda: overlap(bench, max(records // 5, 10_000)),
         "starts": lambda: starts(bench),
         "analysis": lambda: analysis(bench, tasks),
     }
-    for name, measure in groups.items():
+    for name, measure in measures.items():
         if given.only in (None, name):
             measure()
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())

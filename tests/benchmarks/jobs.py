@@ -18,6 +18,9 @@ _FIELDS: Final = {
     "userIdentity": {"arn": "VARCHAR"}, "requestParameters": "JSON",
 }  # fmt: skip
 
+#: A session of daily life.
+FOREIGN: Final = "grace@example.com"
+
 
 def igzip(folder: Path, output: Path, workers: int) -> None:
     """The bound: all files decompressed, nothing else."""
@@ -67,6 +70,57 @@ def s3_scan(folder: Path, output: Path, workers: int) -> None:
     pq.write_table(evidence.events, output, compression="zstd")
     counts = {"records": evidence.receipt.records_read, "files": evidence.receipt.files_read}
     output.with_suffix(".json").write_text(json.dumps(counts), encoding="utf-8")
+
+
+def store_build(folder: Path, output: Path, workers: int) -> None:
+    """A store of every record; an older one is put aside before."""
+    import shutil
+
+    from ecs_trail.evidence.collect import collect
+    from ecs_trail.evidence.sources.files import FilesSource
+    from ecs_trail.evidence.store import Store
+    from ecs_trail.selection import everything
+
+    store = store_of(output)
+    if store.exists():
+        shutil.rmtree(store)
+    collect([FilesSource(folder)], Store(store), everything(), workers=workers)
+
+
+def store_of(output: Path) -> Path:
+    """The store that stands beside an output."""
+    return output.with_suffix(".store")
+
+
+def store_ids(folder: Path, output: Path, workers: int) -> None:
+    """The ids of the contract's selection, from the store that holds everything."""
+    _ask_store(output, "default", ["event_id"])
+
+
+def store_raw(folder: Path, output: Path, workers: int) -> None:
+    """The same with every record as it was received."""
+    _ask_store(output, "default", ["event_id", "raw"])
+
+
+def store_session_ids(folder: Path, output: Path, workers: int) -> None:
+    """The ids of a session that belongs to no selection known when the store was built: one in 80 records."""
+    _ask_store(output, FOREIGN, ["event_id"])
+
+
+def store_session_raw(folder: Path, output: Path, workers: int) -> None:
+    """The same with every record as it was received."""
+    _ask_store(output, FOREIGN, ["event_id", "raw"])
+
+
+def _ask_store(output: Path, session_name: str, columns: list[str]) -> None:
+    import pyarrow.parquet as pq
+
+    from ecs_trail.evidence.store import Store
+    from ecs_trail.selection import default_selection, session
+
+    asked = default_selection() if session_name == "default" else session(session_name)
+    found = Store(store_of(output)).events(asked, columns=columns)
+    pq.write_table(found, output, compression="zstd")
 
 
 def duckdb_ids(folder: Path, output: Path, workers: int) -> None:
@@ -174,6 +228,11 @@ def _listed(names: frozenset[str]) -> str:
 JOBS: Final[dict[str, Callable[[Path, Path, int], None]]] = {
     "igzip": igzip,
     "ecs_trail": ecs_trail,
+    "store_build": store_build,
+    "store_ids": store_ids,
+    "store_raw": store_raw,
+    "store_session_ids": store_session_ids,
+    "store_session_raw": store_session_raw,
     "duckdb_ids": duckdb_ids,
     "duckdb_raw": duckdb_raw,
     "chdb_ids": chdb_ids,

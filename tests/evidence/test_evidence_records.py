@@ -7,7 +7,8 @@ import pytest
 from evidence_builders import ACCOUNT, ROLE, SESSION, assume_role, denied, dump, record
 
 from ecs_trail.evidence.parts import HIDDEN
-from ecs_trail.evidence.records import RejectedError, canonical, row_of
+from ecs_trail.evidence.records import RejectedError, row_of
+from ecs_trail.evidence.sameness import canonical
 from ecs_trail.schema import EVENT_COLUMNS
 
 

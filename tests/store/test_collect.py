@@ -201,9 +201,18 @@ def test_workers_make_no_difference(tmp_path):
 def test_rows_are_flushed_as_they_come(tmp_path):
     logs = log_folder(tmp_path / "logs", files=40)
     store = Store(tmp_path / "store")
-    collect_sources([FilesSource(logs)], store, everything(), limits=Limits(rows=10))
+    collect_sources([FilesSource(logs)], store, default_selection(), limits=Limits(rows=10))
     rows = [part["rows"] for part in store.manifest().parts("events")]
     assert max(rows) <= 13
+    assert sum(rows) == 160
+
+
+def test_files_are_read_in_groups_where_everything_is_kept(tmp_path):
+    logs = log_folder(tmp_path / "logs", files=40)
+    store = Store(tmp_path / "store")
+    collect_sources([FilesSource(logs)], store, everything(), limits=Limits(units=3))
+    rows = [part["rows"] for part in store.manifest().parts("events")]
+    assert max(rows) <= 12
     assert sum(rows) == 160
 
 

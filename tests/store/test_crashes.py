@@ -227,7 +227,8 @@ def test_ctrl_c_keeps_what_was_read(kind, tmp_path, monkeypatch, capsys):
     kept = store.events().num_rows
     assert 20 <= kept < 48
     again = collect(logs, store, selection=everything())
-    assert again.units_known in {6, 7}
+    assert 6 <= again.units_known < 14
+    assert again.units_known + again.units_read == 14
     assert store.events().num_rows == 48
 
 

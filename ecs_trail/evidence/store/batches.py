@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from ecs_trail.evidence.packing import Chunk
 from ecs_trail.evidence.store.disks import Disk, Writing
 from ecs_trail.evidence.store.documents import Document, write_documents
 from ecs_trail.evidence.store.manifest import Line, Manifest
-from ecs_trail.evidence.store.parts import span_of, write_events
+from ecs_trail.evidence.store.parts import Sealed, span_of, write_events
 from ecs_trail.evidence.store.plain import (
     digest_of,
     problems_to_plain,
@@ -26,6 +27,9 @@ from ecs_trail.selection import Selection
 from ecs_trail.version import VERSION
 
 TOOL: Final = f"ecs-trail {VERSION}"
+#: In the entry of a part of events: the digest of a selection of which it holds no event.
+WITHOUT: Final = "without"
+_NOTHING: Final = Selection(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +72,27 @@ class Batch:
     marks: dict[str, str] = field(default_factory=dict)
     remarks: list[Problem] = field(default_factory=list)
     duplicates: int = 0
+    #: Parts that are finished, without any row of `apart`.
+    sealed: list[Sealed] = field(default_factory=list)
+    apart: Selection = _NOTHING
 
     @property
     def is_empty(self) -> bool:
         """True when nothing was read."""
-        return not (self.chunks or self.units or self.documents)
+        return not (self.chunks or self.sealed or self.units or self.documents)
 
 
 def lines_of(disk: Disk, manifest: Manifest, batch: Batch, known: frozenset[Document]) -> tuple[list[Line], int]:
     """Write the parts of a batch, and give the lines that make them count with the number of rows. Documents that are
     `known` are left out. Raises `OSError`.
     """
-    lines = [*selection_lines(manifest, batch.run.asked, batch.run.planned)]
+    lines = [*selection_lines(manifest, batch.run.asked, batch.run.planned, *([batch.apart] if batch.sealed else ()))]
     number = manifest.next_number + len(lines)
     run = batch.run.to_plain()
     table, duplicates = merge_flagged(batch.chunks)
     parts = [event_part(disk, number, table)] if table.num_rows else []
+    parts += [sealed_part(disk, number, one, batch.apart) for one in batch.sealed]
+    rows = table.num_rows + sum(one.rows for one in batch.sealed)
     if batch.units:
         units = table_of(batch.units, number, batch.run.source, run["selection"])
         parts.append(unit_part(disk, number, units))
@@ -106,13 +115,13 @@ def lines_of(disk: Disk, manifest: Manifest, batch: Batch, known: frozenset[Docu
             "parts": parts,
             "marks": batch.marks,
             "remarks": problems_to_plain(sorted(set(batch.remarks))),
-            "receipt": _counts(receipt, table.num_rows, duplicates + batch.duplicates),
+            "receipt": _counts(receipt, rows, duplicates + batch.duplicates),
             "spans": spans_to_plain(receipt.spans),
             "newest_stamp": time_to_plain(receipt.newest_stamp),
             "records_superseded": 0,
         }
     )
-    return lines, table.num_rows
+    return lines, rows
 
 
 def end_lines(manifest: Manifest, run: Run, remarks: list[Problem], *, is_partial: bool) -> list[Line]:
@@ -146,6 +155,20 @@ def event_part(disk: Disk, number: int, table: pa.Table) -> Line:
     entry = _part(disk, "events", number, "parquet", lambda target: write_events(target, table))
     span = map(time_to_plain, span_of(table))
     return {**entry, "rows": table.num_rows, "span": [*span]}
+
+
+def sealed_part(disk: Disk, number: int, sealed: Sealed, apart: Selection) -> Line:
+    """Write a part that is finished. Its entry says that it holds no event of `apart`. Raises `OSError`."""
+    entry = _part(disk, "events", number, "parquet", lambda target: _put(target, sealed.data))
+    span = [time_to_plain(sealed.first), time_to_plain(sealed.last)]
+    return {**entry, "rows": sealed.rows, "span": span, WITHOUT: digest_of(selection_to_plain(apart))}
+
+
+def _put(target: Path | BinaryIO, data: bytes) -> None:
+    if isinstance(target, Path):
+        target.write_bytes(data)
+    else:
+        target.write(data)
 
 
 def unit_part(disk: Disk, number: int, table: pa.Table) -> Line:

@@ -9,20 +9,22 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ecs_trail.arrays import counted, joined
 from ecs_trail.evidence.ledger import Spans, merge_spans
 from ecs_trail.evidence.merging import merge_flagged
-from ecs_trail.evidence.store.batches import TOOL, document_part, event_part, unit_part
+from ecs_trail.evidence.store.batches import TOOL, WITHOUT, document_part, event_part, sealed_part, unit_part
 from ecs_trail.evidence.store.disks import Disk
 from ecs_trail.evidence.store.documents import read_documents
 from ecs_trail.evidence.store.manifest import Line, Manifest
-from ecs_trail.evidence.store.parts import chunks, columns, span_of_part
-from ecs_trail.evidence.store.plain import spans_from_plain, spans_to_plain, time_to_plain
+from ecs_trail.evidence.store.parts import ALIKE, EventWriter, Sealed, chunks, columns, span_of_part
+from ecs_trail.evidence.store.plain import selection_from_plain, spans_from_plain, spans_to_plain, time_to_plain
 from ecs_trail.evidence.store.units import live, read_units
-from ecs_trail.selection import everything
+from ecs_trail.selection import Selection, everything
 from ecs_trail.times import EVER, Window
 
 #: Rows of a part, about; bounds the memory of compacting.
 PART_ROWS: Final = 32_768
+_INDEX: Final = "index"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def compacted(disk: Disk, manifest: Manifest, *, rows: int) -> tuple[list[Line],
 def _event_parts(disk: Disk, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
     parts = list(manifest.parts("events"))
     made: list[Line] = []
+    apart = _apart(manifest)
+    held: list[pa.Table] = []
     dropped = 0
     for window in _slices(disk, parts, rows):
         selection = everything().during(window)
@@ -69,9 +73,31 @@ def _event_parts(disk: Disk, manifest: Manifest, number: int, rows: int) -> tupl
         found = [chunk for part in near for chunk in chunks(disk.opened(part), selection)]
         table, copies = merge_flagged(found)
         dropped += copies
-        if table.num_rows:
-            made.append(event_part(disk, number, table))
-    return made, dropped
+        if apart is not None:
+            table, others = _split(table, apart)
+            if others is not None:
+                made.append(sealed_part(disk, number, others, apart))
+        held += [table] if table.num_rows else []
+        if apart is None or sum(one.num_rows for one in held) >= rows:
+            made += [event_part(disk, number, pa.concat_tables(held))] if held else []
+            held = []
+    return [*made, *([event_part(disk, number, pa.concat_tables(held))] if held else ())], dropped
+
+
+def _apart(manifest: Manifest) -> Selection | None:
+    """The selection whose rows are kept apart from the others, where there are such parts."""
+    found = {part[WITHOUT] for part in manifest.parts("events") if WITHOUT in part}
+    return selection_from_plain(manifest.selections[max(found)]) if found else None
+
+
+def _split(table: pa.Table, apart: Selection) -> tuple[pa.Table, Sealed | None]:
+    """The rows that belong to a selection, and a finished part of the others, like rows together."""
+    numbered = table.append_column(_INDEX, counted(table.num_rows))
+    mine = joined(apart.filter(numbered).column(_INDEX))
+    others = table.filter(pc.invert(pc.is_in(numbered.column(_INDEX), value_set=mine)))
+    writer = EventWriter()
+    writer.write(others.take(pc.sort_indices(others, sort_keys=[(name, "ascending") for name in ALIKE])))
+    return table.take(mine), writer.sealed()
 
 
 def _slices(disk: Disk, parts: list[Line], rows: int) -> Iterator[Window]:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
 from ecs_trail.evidence.ledger import TaskText
-from ecs_trail.evidence.snapshots.states import states_of
 from ecs_trail.evidence.store.disks import Disk
 from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.plain import time_to_plain
@@ -27,7 +27,8 @@ class Document:
     @classmethod
     def of_state(cls, found: TaskText) -> "Document":
         """A saved state of tasks, volumes, services or a role."""
-        states = states_of([found], [])
+        # a question of a store needs none of the readers of states
+        states = import_module("ecs_trail.evidence.snapshots.states").states_of([found], [])
         seen = [row["seen_at"] for row in (*states.tasks, *states.volumes, *states.services)]
         moments = [one for one in (*seen, *(role.captured_at for role in states.roles)) if one is not None]
         text = found.text.decode("utf-8", "surrogateescape")

@@ -6,24 +6,32 @@ itself, most of the bytes, stands last.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecs_trail import arrays
+from ecs_trail.arrays import Places, counted, joined, values_of, whole_numbers
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
 from ecs_trail.evidence.store.disks import Opened
+from ecs_trail.evidence.store.pruning import may_hold
 from ecs_trail.schema import EVENT_SCHEMA
-from ecs_trail.selection import Selection
+from ecs_trail.selection import Selection, everything
 from ecs_trail.times import Window
 
 #: Rows of a row group: about 16 MB of records.
 GROUP_ROWS: Final = 16_384
-_LEVEL: Final = 3
+#: The same of blocks in which like rows stand together: small, as a question then needs few of them.
+ALIKE_ROWS: Final = 2048
+#: By what like rows are put together.
+ALIKE: Final = ("session_name", "event_source", "event_name", "event_time")
+_LEVEL: Final = 1
 #: Columns whose values differ from row to row; the others are dictionaries.
 _DIFFERING: Final = frozenset(
     {"event_id", "event_time", "session_created_at", "request_id", "shared_event_id", "error_message",
@@ -45,32 +53,76 @@ STORED_SCHEMA: Final[pa.Schema] = pa.schema(
     [*(one for one in EVENT_SCHEMA if one.name != "raw"), pa.field(REBUILT, pa.bool_()), EVENT_SCHEMA.field("raw")]
 )
 _NAMES: Final = STORED_SCHEMA.names
+#: Row groups of which the columns a selection asks of are read at once.
+_GROUPS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A part of events that is finished but for its name: its bytes, its rows, first and last event time (UTC)."""
+
+    data: bytes
+    rows: int
+    first: datetime
+    last: datetime
 
 
 def write_events(target: Path | BinaryIO, table: pa.Table) -> None:
-    """Write sorted rows (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises `OSError`."""
-    options: dict[str, Any] = {}
+    """Write rows sorted by time (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises
+    `OSError`.
+    """
+    time = STORED_SCHEMA.get_field_index("event_time")
+    with _writer(target, sorting_columns=[pq.SortingColumn(time)]) as writer:
+        writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=GROUP_ROWS)
+
+
+class EventWriter:
+    """Writes blocks of rows, each ordered so that like rows stand together, as one part in memory."""
+
+    def __init__(self) -> None:
+        """Nothing is made before there are rows."""
+        self._sink = pa.BufferOutputStream()
+        self._writer: pq.ParquetWriter | None = None
+        self._rows = 0
+        self._span: list[datetime] = []
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) in row groups of their own."""
+        if not table.num_rows:
+            return
+        if self._writer is None:
+            self._writer = _writer(self._sink)
+        self._writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=ALIKE_ROWS)
+        self._rows += table.num_rows
+        self._span += span_of(table)
+
+    def sealed(self) -> Sealed | None:
+        """The part, None without rows; after this nothing may be added."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        data = self._sink.getvalue().to_pybytes()
+        return Sealed(data, self._rows, min(self._span), max(self._span))
+
+
+def _writer(where: Any, **options: Any) -> pq.ParquetWriter:
     known = inspect.signature(pq.ParquetWriter.__init__).parameters
     if "bloom_filter_options" in known:  # pyarrow 24 and later
         options["bloom_filter_options"] = {name: {"ndv": GROUP_ROWS, "fpp": 0.01} for name in _BLOOMED}
-    time = STORED_SCHEMA.get_field_index("event_time")
-    pq.write_table(
-        table.select(_NAMES).cast(STORED_SCHEMA),
-        target,
-        row_group_size=GROUP_ROWS,
+    return pq.ParquetWriter(
+        where,
+        STORED_SCHEMA,
         compression="zstd",
         compression_level=_LEVEL,
         use_dictionary=[name for name in _NAMES if name not in _DIFFERING],
         write_statistics=[name for name in _NAMES if name not in _LONG],
-        sorting_columns=[pq.SortingColumn(time)],
         **options,
     )
 
 
 def span_of(table: pa.Table) -> tuple[datetime, datetime]:
     """The first and the last event time of rows, UTC."""
-    both = pc.min_max(table.column("event_time")).as_py()
-    return both["min"], both["max"]
+    return arrays.span_of(table.column("event_time"))
 
 
 def span_of_part(part: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -82,39 +134,56 @@ def span_of_part(part: Mapping[str, Any]) -> tuple[datetime, datetime]:
 def chunks(opened: Opened, selection: Selection) -> Iterator[Chunk]:
     """The rows of a part that belong to the selection, a row group at a time. Raises `OSError` and
     `pa.ArrowException`.
+    """
+    return map(batch_of, found(opened, selection, _NAMES))
 
-    Groups outside the window are skipped by their statistics, and of the others the long columns are read only where
+
+def found(source: Opened, selection: Selection, names: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of the rows of a part that belong to the selection, a row group at a time. Raises as `chunks`.
+
+    Groups whose statistics rule every clause out are skipped; of the others the columns asked for are read only where
     rows belong to the selection.
     """
-    window = selection.window
-    with pq.ParquetFile(opened) as parquet:
-        for number in range(parquet.num_row_groups):
-            if _lies_outside(parquet.metadata.row_group(number), window):
-                continue
-            chosen = _chosen(parquet.read_row_group(number, columns=list(_ASKED)), selection)
-            if chosen is not None and not len(chosen):
-                continue
-            rows = parquet.read_row_group(number, columns=_NAMES)
-            yield batch_of(rows if chosen is None else rows.take(chosen))
+    asked = [name for name in _ASKED if name in selection.columns]
+    with pq.ParquetFile(source) as opened:
+        every = range(opened.num_row_groups)
+        groups = [number for number in every if may_hold(opened.metadata.row_group(number), selection)]
+        if not asked:
+            yield from (opened.read_row_group(number, columns=list(names)) for number in groups)
+            return
+        step = 1 if _LONG.intersection(names) else _GROUPS
+        for start in range(0, len(groups), _GROUPS):
+            hits = _hits(opened, groups[start : start + _GROUPS], asked, selection)
+            for first in range(0, len(hits), step):
+                yield _taken(opened, hits[first : first + step], names)
 
 
-def columns(opened: Opened, names: list[str], window: Window) -> Iterator[pa.Table]:
+def _hits(
+    opened: pq.ParquetFile, groups: list[int], asked: Sequence[str], selection: Selection
+) -> list[tuple[int, Places]]:
+    """The row groups that hold rows of the selection, each with their places in it."""
+    keys = opened.read_row_groups(groups, columns=asked)
+    kept = joined(selection.filter(keys.append_column("index", counted(keys.num_rows))).column("index"))
+    places = values_of(kept)
+    starts = np.cumsum([0, *(opened.metadata.row_group(number).num_rows for number in groups)])
+    cuts = np.searchsorted(places, starts)
+    return [
+        (number, places[cuts[n] : cuts[n + 1]] - starts[n]) for n, number in enumerate(groups) if cuts[n] < cuts[n + 1]
+    ]
+
+
+def _taken(opened: pq.ParquetFile, hits: list[tuple[int, Places]], names: Sequence[str]) -> pa.Table:
+    """Some columns of rows of some row groups."""
+    rows = opened.read_row_groups([number for number, _ in hits], columns=list(names))
+    starts = np.cumsum([0, *(opened.metadata.row_group(number).num_rows for number, _ in hits)])
+    places = np.concatenate([places + start for (_, places), start in zip(hits, starts, strict=False)])
+    return rows if len(places) == rows.num_rows else rows.take(whole_numbers(places))
+
+
+def columns(source: Opened, names: list[str], window: Window) -> Iterator[pa.Table]:
     """Some columns of the row groups that may lie in a window. Raises as `chunks`."""
-    with pq.ParquetFile(opened) as parquet:
-        for number in range(parquet.num_row_groups):
-            if not _lies_outside(parquet.metadata.row_group(number), window):
-                yield parquet.read_row_group(number, columns=names)
-
-
-def _chosen(asked: pa.Table, selection: Selection) -> pa.Array | None:
-    """The places of the rows that belong to the selection; None for all."""
-    numbered = asked.append_column("index", pa.array(range(asked.num_rows), type=pa.int64()))
-    kept = selection.filter(numbered)
-    return None if kept.num_rows == asked.num_rows else kept.column("index").combine_chunks()
-
-
-def _lies_outside(group: Any, window: Window) -> bool:
-    statistics = group.column(STORED_SCHEMA.get_field_index("event_time")).statistics
-    if statistics is None or not statistics.has_min_max:
-        return False
-    return not window.overlaps(statistics.min, statistics.max)
+    selection = everything().during(window)
+    with pq.ParquetFile(source) as opened:
+        for number in range(opened.num_row_groups):
+            if may_hold(opened.metadata.row_group(number), selection):
+                yield opened.read_row_group(number, columns=names)

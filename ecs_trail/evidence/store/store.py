@@ -15,19 +15,20 @@ import pyarrow as pa
 from ecs_trail.errors import AccessError, IntegrityError, UsageError
 from ecs_trail.evidence.aws import DeniedError
 from ecs_trail.evidence.ledger import Fetched, Problem, Receipt, Stored, merge_spans
-from ecs_trail.evidence.merging import merge
+from ecs_trail.evidence.merging import KEYS, merge, order_of
 from ecs_trail.evidence.packing import Chunk
-from ecs_trail.evidence.store.batches import TOOL, Batch, Run, end_lines, lines_of
+from ecs_trail.evidence.store.batches import TOOL, WITHOUT, Batch, Run, end_lines, lines_of
 from ecs_trail.evidence.store.compaction import PART_ROWS, Compacted, compacted
 from ecs_trail.evidence.store.disks import FolderDisk, Opened, OvertakenError
 from ecs_trail.evidence.store.documents import Document, read_documents, task_texts
 from ecs_trail.evidence.store.folder import MANIFEST
 from ecs_trail.evidence.store.manifest import FORMAT, Line, Manifest
-from ecs_trail.evidence.store.parts import chunks, columns, span_of_part
+from ecs_trail.evidence.store.parts import chunks, columns, found, span_of_part
 from ecs_trail.evidence.store.plain import problems_from_plain, selection_from_plain, spans_from_plain, time_from_plain
 from ecs_trail.evidence.store.remote import SCHEME, BucketDisk
 from ecs_trail.evidence.store.summary import summary_of
 from ecs_trail.evidence.store.units import held, read_units, receipt_of
+from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection, everything
 from ecs_trail.times import Window
 
@@ -101,22 +102,46 @@ class Store:
             manifest = self.manifest()
             yield from self._remarks(manifest, selection)
             tally = _Given()
-            wanted = (one for one in manifest.parts("events") if selection.window.overlaps(*span_of_part(one)))
-            for part, opening in self.disk.ahead(wanted):
+            for part, opening in self.disk.ahead(_touched(manifest, selection)):
                 yield from tally.counted(part, self._rows(part, opening, selection))
             yield from self._beside(manifest, tally)
 
-    def events(self, selection: Selection | None = None) -> pa.Table:
-        """The events as one table of `EVENT_SCHEMA`, each once, sorted; all of them, or a selection. Raises
-        `IntegrityError` for a part that is gone or cannot be read.
+    def events(self, selection: Selection | None = None, *, columns: Sequence[str] | None = None) -> pa.Table:
+        """The events as one table of `EVENT_SCHEMA`, or of some of its columns, each once, sorted; all of them, or a
+        selection. Few columns are read much faster than all. Raises `IntegrityError` for a part that is gone or cannot
+        be read, `UsageError` for a column that is none.
         """
         wanted = selection or everything()
-        found: list[Chunk] = []
+        if columns is not None:
+            few = self._few(wanted, columns)
+            if few is not None:
+                return few
+        read: list[Chunk] = []
         for one in self.fetch(wanted):
             if one.problem is not None and one.problem.is_partial:
                 raise IntegrityError(one.problem.detail, hint="ecs-trail store verify names all that is wrong.")
-            found.extend(one.stored.chunks if one.stored else ())
-        return wanted.filter(merge(found)[0])
+            read.extend(one.stored.chunks if one.stored else ())
+        table = wanted.filter(merge(read)[0])
+        return table if columns is None else table.select([*columns])
+
+    def _few(self, selection: Selection, columns: Sequence[str]) -> pa.Table | None:
+        """Some columns of a selection; None where copies of an event have to be looked at as a whole."""
+        unknown = [name for name in columns if name not in EVENT_SCHEMA.names]
+        if unknown:
+            raise UsageError(
+                f"events have no column '{unknown[0]}'.", hint=f"they have {', '.join(EVENT_SCHEMA.names)}."
+            )
+        names = list(dict.fromkeys([*KEYS, *columns]))
+        with self.disk.reading(), self._intact():
+            manifest = self.manifest()
+            tables = [
+                table
+                for part in _touched(manifest, selection)
+                for table in found(self.disk.opened(part), selection, names)
+            ]
+        table = pa.concat_tables(tables) if tables else EVENT_SCHEMA.empty_table()
+        order = order_of(table)
+        return None if order is None else table.select([*columns]).take(order)
 
     def columns(self, names: list[str], window: Window) -> Iterator[pa.Table]:
         """Some columns of the rows that may lie in a window, copies included. Raises as `receipt`."""
@@ -352,3 +377,11 @@ class _Given:
         receipt.records_read += max(-others, 0)
         receipt.records_not_selected += max(others, 0) + held - self.rows - self.lost
         receipt.records_lost += self.lost
+
+
+def _touched(manifest: Manifest, selection: Selection) -> Iterator[Line]:
+    """The parts that may hold an event of a selection, by what the manifest says of them."""
+    wider = {digest for digest, plain in manifest.selections.items() if selection_from_plain(plain).covers(selection)}
+    for part in manifest.parts("events"):
+        if part.get(WITHOUT) not in wider and selection.window.overlaps(*span_of_part(part)):
+            yield part

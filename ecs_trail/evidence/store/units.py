@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ecs_trail.arrays import array_of
 from ecs_trail.evidence.ledger import Reading, Receipt
 from ecs_trail.evidence.store.disks import Disk, Opened
 from ecs_trail.evidence.store.manifest import Line, Manifest
@@ -55,21 +56,23 @@ class Unit:
 def table_of(units: Iterable[Unit], number: int, source: str, selection: str) -> pa.Table:
     """Units as rows of `UNITS`."""
     rows = [
-        {
-            "number": number,
-            "source": source,
-            "selection": selection,
-            "name": one.name,
-            "identity": one.identity,
-            "failed": one.reading.failed,
-            "left_out": one.reading.left_out,
-            "records_read": one.reading.records_read,
-            "records_rejected": one.reading.records_rejected,
-            "more": _more(one.reading),
-        }
+        (
+            number,
+            source,
+            selection,
+            one.name,
+            one.identity,
+            one.reading.failed,
+            one.reading.left_out,
+            one.reading.records_read,
+            one.reading.records_rejected,
+            _more(one.reading),
+        )
         for one in units
     ]
-    return pa.Table.from_pylist(rows, schema=UNITS)
+    columns = zip(*rows, strict=True) if rows else ((),) * len(UNITS)
+    arrays = [array_of(values, kind) for values, kind in zip(columns, UNITS.types, strict=True)]
+    return pa.table(arrays, schema=UNITS)
 
 
 def write_units(target: Path | BinaryIO, table: pa.Table) -> None:

@@ -1,0 +1,212 @@
+"""The bulk lane: files of which every record is kept become finished Parquet parts, made in the worker.
+
+Where everything is collected, to hand rows from process to process and to write them in one of them costs more than to
+read them. So a worker takes a group of files, makes blocks of their records (`blocks`), and gives back the bytes of a
+Parquet part that only has to be put into the store. Rows of one selection are kept apart: the questions asked most need
+no other, so they must not lie scattered among the many.
+
+Whatever is unusual in a file, or in a block, takes the usual road with the same rows.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from ecs_trail.arrays import Places, texts, whole_numbers
+from ecs_trail.evidence.blocks import NotPlainError, table_of
+from ecs_trail.evidence.compression import Bounds, expand
+from ecs_trail.evidence.containers import PARQUET
+from ecs_trail.evidence.ledger import Fetched, Reading
+from ecs_trail.evidence.packing import pack_table
+from ecs_trail.evidence.probes import Probe
+from ecs_trail.evidence.records import RejectedError, Row, row_of
+from ecs_trail.evidence.scanning import collector_paused, only_file, read_unit, see_stamp
+from ecs_trail.evidence.store.parts import EventWriter, Sealed
+from ecs_trail.evidence.wholes import Whole, count, decoded
+from ecs_trail.selection import Selection
+
+#: A block is full at so many records or bytes of text; that bounds the memory of a worker.
+_ROWS: Final = 8192
+_BYTES: Final = 16 << 20
+#: Bytes on disk of the units that become one part: of a trail, two or three blocks.
+_GROUP: Final = 6 << 20
+#: Units of the first group; each one after may have twice as many.
+_FIRST_GROUP: Final = 4
+
+
+@dataclass(slots=True)
+class Group:
+    """What reading some units gave: a reading for each, in order, whose rows are only those of unusual files; the rows
+    that belong to the selection kept apart, packed; all other rows, in a finished part.
+    """
+
+    readings: list[Reading] = field(default_factory=list)
+    apart: list[bytes] = field(default_factory=list)
+    sealed: Sealed | None = None
+    #: Rows in `apart` and `sealed`.
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Block:
+    """Records that wait to become rows, and the units they came from: (place in the group, records)."""
+
+    records: list[Whole] = field(default_factory=list)
+    raws: list[msgspec.Raw] = field(default_factory=list)
+    units: list[tuple[int, int]] = field(default_factory=list)
+    size: int = 0
+
+
+def grouped(units: Iterator[Fetched], *, most: int, seconds: float) -> Iterator[tuple[Fetched, ...]]:
+    """Units in groups of about `_GROUP` bytes on disk, of at most so many, that are gathered in about so long.
+
+    The first groups are smaller, so that all workers have something at once.
+    """
+    group: list[Fetched] = []
+    weight, since, first = 0, time.monotonic(), _FIRST_GROUP
+    for unit in units:
+        group.append(unit)
+        weight += _weight(unit)
+        if weight >= _GROUP or len(group) >= min(most, first) or time.monotonic() - since >= seconds:
+            yield tuple(group)
+            group, weight, since, first = [], 0, time.monotonic(), first * 2
+    if group:
+        yield tuple(group)
+
+
+def _weight(unit: Fetched) -> int:
+    if unit.data is not None:
+        return len(unit.data)
+    try:
+        return 0 if unit.path is None else unit.path.stat().st_size
+    except OSError:  # its reader will say so
+        return 0
+
+
+def read_group(units: Sequence[Fetched], asked: tuple[Probe, Selection], *, bounds: Bounds) -> Group:
+    """Read units of which every record is kept. `asked` is a probe that admits everything, and the selection to keep
+    apart. Runs in a worker process as well.
+    """
+    group = Group()
+    probe, apart = asked
+    usual = partial(read_unit, probe=probe, bounds=bounds)
+    writer = EventWriter()
+    with collector_paused(), _plain_memory():
+        for block in _blocks(units, group, usual, bounds):
+            if not _take(block, group, writer, apart):
+                for place, _ in block.units:
+                    group.readings[place] = usual(units[place])
+        group.sealed = writer.sealed()
+    return group
+
+
+@contextmanager
+def _plain_memory() -> Iterator[None]:
+    """The C library's memory for Arrow: blocks come and go, and its own pools would keep the largest of every kind, a
+    fifth of what a worker holds.
+    """
+    before = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(before)
+
+
+def _blocks(
+    units: Sequence[Fetched], group: Group, usual: Callable[[Fetched], Reading], bounds: Bounds
+) -> Iterator[_Block]:
+    """Blocks of records, as they become full, and the last; readings go to the group."""
+    block = _Block()
+    for place, unit in enumerate(units):
+        text = _text(unit, bounds)
+        found = None if text is None else decoded(text)
+        reading = Reading(unit.source)
+        see_stamp(reading, unit.source)
+        if text is None or found is None or not count(found[0], reading):
+            group.readings.append(usual(unit))
+            continue
+        group.readings.append(reading)
+        block.units.append((place, len(found[0])))
+        block.records += found[0]
+        block.raws += found[1]
+        block.size += len(text)
+        if len(block.records) >= _ROWS or block.size >= _BYTES:
+            yield block
+            block = _Block()
+    if block.records:
+        yield block
+
+
+def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
+    """The text of a unit that is one part without any fault; None for any other."""
+    if unit.problem is not None:
+        return None
+    data = unit.data if unit.data is not None else _content(unit.path or Path(unit.source), bounds.part)
+    if data is None or data.startswith(PARQUET):
+        return None
+    parts = list(expand(data, unit.source, bounds=bounds))
+    is_plain = len(parts) == 1 and not parts[0].problems and parts[0].name == unit.source
+    return parts[0].data if is_plain and not parts[0].data.startswith(PARQUET) else None
+
+
+def _content(path: Path, most: int) -> bytes | None:
+    """The bytes of a file; None where there is anything to say of reading it, which the usual road does."""
+    try:
+        handle = only_file(path)
+        with os.fdopen(handle, "rb") as stream:
+            size = os.fstat(handle).st_size
+            data = stream.read(size) if size <= most else b""
+    except OSError:
+        return None
+    return data if len(data) == size else None
+
+
+def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) -> bool:
+    """Make rows of a block; False, with nothing taken, when one of its records is not plain after all."""
+    places = np.concatenate([np.arange(count) for _, count in block.units])
+    which = np.repeat([place for place, _ in block.units], [count for _, count in block.units])
+    try:
+        copies = _copies(block, group, places, which)
+        kept = np.setdiff1d(np.arange(len(places)), [number for number, _ in copies])
+        if len(kept) < len(places):
+            block.records = [block.records[number] for number in kept]
+            block.raws = [block.raws[number] for number in kept]
+        if len(kept):
+            names = texts([one.source for one in group.readings]).take(whole_numbers(which[kept]))
+            table, first = table_of(block.records, block.raws, (names, whole_numbers(places[kept])), apart)
+    except (NotPlainError, RejectedError):
+        return False
+    block.records, block.raws = [], []  # their space serves the part
+    for number, row in copies:
+        group.readings[which[number]].keep(row, is_rebuilt=False)
+    if len(kept):
+        if first:
+            group.apart.append(pack_table(table.slice(0, first)))
+        writer.write(table.slice(first))
+        group.rows += table.num_rows
+    return True
+
+
+def _copies(block: _Block, group: Group, places: Places, which: Places) -> list[tuple[int, Row]]:
+    """The rows of records that share an id with others of the block, of which one has to be chosen later, and their
+    numbers in it.
+    """
+    counts = Counter([one.eventID for one in block.records])
+    if len(counts) == len(block.records):
+        return []
+    return [
+        (number, row_of(bytes(block.raws[number]), group.readings[which[number]].source, int(places[number])))
+        for number, one in enumerate(block.records)
+        if counts[one.eventID] > 1
+    ]

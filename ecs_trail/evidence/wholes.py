@@ -1,0 +1,119 @@
+"""Files of plain CloudTrail text decoded whole: every record with all its fields, in two steps for a file.
+
+As strict as the fast lane, and stricter where a column depends on it: what does not decode here is no fault of the
+file, it takes the usual road.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ecs_trail.evidence.ledger import Reading, Span
+from ecs_trail.evidence.moments import parse_moment
+
+# What the fast lane takes for plain (`fastlane._Glance`): types and categories that are new take the usual road.
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
+_Category = Literal["Management", "Data", "NetworkActivity"]
+#: Whatever stands there, the decoder refuses it.
+_Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
+
+#: What decoders raise for what they do not take.
+NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+#: Larger texts are read in pieces, which the usual road knows how to do.
+_LARGEST: Final = 48 << 20
+
+
+class Whole(msgspec.Struct, gc=False):
+    """One record; `userIdentity` and the free-form parts stay bytes."""
+
+    eventVersion: str  # noqa: N815 - CloudTrail's spelling
+    userIdentity: msgspec.Raw  # noqa: N815
+    eventTime: str  # noqa: N815
+    eventSource: _Text  # noqa: N815
+    eventName: _Text  # noqa: N815
+    awsRegion: _Text  # noqa: N815
+    eventID: _Text  # noqa: N815
+    recipientAccountId: _Text  # noqa: N815
+    errorCode: str | None = None  # noqa: N815
+    errorMessage: str | None = None  # noqa: N815
+    sourceIPAddress: str | None = None  # noqa: N815
+    userAgent: str | None = None  # noqa: N815
+    readOnly: bool | None = None  # noqa: N815
+    managementEvent: bool | None = None  # noqa: N815
+    eventType: _Type | None = None  # noqa: N815
+    eventCategory: _Category | None = None  # noqa: N815
+    requestID: str | None = None  # noqa: N815
+    sharedEventID: str | None = None  # noqa: N815
+    requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    additionalEventData: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    serviceEventDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    resources: msgspec.Raw = msgspec.Raw(b"")
+    tlsDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
+    insightDetails: _Absent = 0  # noqa: N815
+
+
+class _Wholes(msgspec.Struct, forbid_unknown_fields=True):
+    Records: list[Whole]
+
+
+class _Slices(msgspec.Struct):
+    Records: list[msgspec.Raw]
+
+
+_WHOLES: Final = msgspec.json.Decoder(_Wholes)
+_SLICES: Final = msgspec.json.Decoder(_Slices)
+_WHOLE: Final = msgspec.json.Decoder(Whole)
+_SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
+
+Decoded = tuple[list[Whole], list[msgspec.Raw]]
+
+
+def decoded(text: bytes) -> Decoded | None:
+    """The records of a text, decoded and as they stand; None when it is not plain CloudTrail beyond doubt."""
+    if not text.startswith(b"{") or len(text) > _LARGEST or not _is_unicode(text):
+        return None
+    try:
+        found = _WHOLES.decode(text).Records, _SLICES.decode(text).Records
+    except NOT_PLAIN:
+        try:
+            found = _WHOLE.decode_lines(text), _SLICE.decode_lines(text)
+        except NOT_PLAIN:
+            return None
+    # notifications of other services come as `Records` with an `eventSource` as well
+    return found if found[0] and not any(one.eventSource.startswith("aws:") for one in found[0]) else None
+
+
+def count(records: list[Whole], reading: Reading) -> bool:
+    """Note in the reading of their file how many records there are, of which accounts, Regions, times and sources;
+    False, with nothing noted, for a time in another spelling than CloudTrail's.
+    """
+    seen: dict[tuple[str, str], tuple[list[str], set[str]]] = {}
+    for one in records:
+        times, sources = seen.setdefault((one.recipientAccountId, one.awsRegion), ([], set()))
+        times.append(one.eventTime)
+        sources.add(one.eventSource)
+    spans: dict[tuple[str, str], Span] = {}
+    for where, (times, sources) in seen.items():
+        # of times in one spelling the order of the texts is that of the times; another spelling is refused with the
+        # block the records go into
+        first, last = parse_moment(min(times)), parse_moment(max(times))
+        if first is None or last is None:
+            return False
+        spans[where] = Span(first, last, event_sources=sources)
+    for where, span in spans.items():
+        reading.spans.setdefault(where, Span()).merge(span)
+    reading.records_read += len(records)
+    return True
+
+
+def _is_unicode(text: bytes) -> bool:
+    """True for valid UTF-8: what the decoder skips it does not look at that closely."""
+    if text.isascii():
+        return True
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
