@@ -16,6 +16,7 @@ from ecs_trail.evidence.collect import OVERLAP, Collected
 from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.integrity.shelves import Scope
+from ecs_trail.evidence.integrity.stores import verify_store
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
@@ -113,14 +114,15 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     `role_state` files with a role's saved IAM state; all three are also found inside a source folder. `checkpoint` is a
     file that keeps how far `api://` sources were read, for a later run of the same question. `as_of` is the moment to
     judge at; by default the newest selected event, saved task or volume state, or log-file stamp. `verify` checks
-    folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
+    folders and buckets against CloudTrail's digests, and stores against their manifest: the verdict stands in
+    `case.integrity`; `public_keys` are saved
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
     or CloudTrail Lake that reads more. `max_expansion` is how large one file may be or become when it is expanded, 192
     MiB if left open. Tokens, keys and passwords of the records enter no frame, document or report, unless `unredacted`.
     """
     window = _window(since, until)
-    selection = focused(bounded(default_selection(), window), account=account, region=region)
+    selection = focused(bounded(default_selection(), window), account=account, region=region, role=role)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
     evidence = scan(
@@ -165,17 +167,18 @@ def _integrity(
     *,
     workers: int | None,
 ) -> Integrity:
-    """The verdict on every source that can hold digests; the others have none."""
+    """The verdict on every source that can hold digests, or is a store with a manifest; the others have none."""
     listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
-    opened = [(str(one), open_source(str(one))) for one in listed if not isinstance(one, Store)]
     keys = [Path(one) for one in public_keys]
-    return joined(
-        [
-            verify_digests(text, scope=scope, public_keys=keys, workers=max(workers or 1, WORKERS))
-            for text, made in opened
-            if isinstance(made, (FilesSource, S3Source))
-        ]
-    )
+    found: list[Integrity] = []
+    for one in listed:
+        made = StoreSource(one) if isinstance(one, Store) else open_source(str(one))
+        kept = made.held_store() if isinstance(made, S3Source) else getattr(made, "store", None)
+        if isinstance(kept, Store):
+            found.append(verify_store(kept))
+        elif isinstance(made, (FilesSource, S3Source)):
+            found.append(verify_digests(str(one), scope=scope, public_keys=keys, workers=max(workers or 1, WORKERS)))
+    return joined(found)
 
 
 def collect(  # noqa: PLR0913 - the options of the command line, each by name
@@ -187,6 +190,8 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     until: str | datetime | None = None,
     tasks: Sequence[str | Path] = (),
     volumes: Sequence[str | Path] = (),
+    account: str | None = None,
+    region: str | None = None,
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
     max_expansion: str | int | None = None,
@@ -196,13 +201,14 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
 
     By default the events an investigation reads. A call that was ended in any way is continued by the same call.
     Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
+    `account` and `region` narrow it as they narrow an investigation: what reaches into the place from elsewhere stays.
     Raises `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
     refuses; what was read until then is kept.
     """
     return collect_sources(
         _sources(source),
         store if isinstance(store, Store) else Store(store),
-        bounded(selection or default_selection(), _window(since, until)),
+        focused(bounded(selection or default_selection(), _window(since, until)), account=account, region=region),
         workers=workers,
         progress=progress,
         task_files=[Path(one) for one in tasks],

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arns import HOME_REGIONS, partition_of_region
+from ecs_trail.arns import HOME_REGIONS, partition_of_region, role_key
 from ecs_trail.arrays import moment, texts
 from ecs_trail.errors import UsageError
 from ecs_trail.event_names import SELECTED_EVENTS
@@ -208,13 +208,20 @@ def bounded(selection: Selection, window: Window) -> Selection:
     )
 
 
-def focused(selection: Selection, *, account: str | None = None, region: str | None = None) -> Selection:
+def focused(
+    selection: Selection, *, account: str | None = None, region: str | None = None, role: str | None = None
+) -> Selection:
     """The selection within one account and one Region, as far as that may be narrowed; None narrows nothing.
+
+    The ARN of a role stands for its account: only there can it be passed to ECS (*IAM User Guide*, "Grant a user
+    permissions to pass a role to an AWS service", read on 2026-11-24), so its tasks are there.
 
     What reaches into a place from elsewhere stays: IAM's events are those of the whole account, wherever its partition
     keeps them; Organizations' events are in the management account; a trail of many Regions is changed in its home
     Region, which is looked for in the Region itself and in the partition's home.
     """
+    key = role_key(role)
+    account = key[0] if account is None and key is not None else account
     if account is None and region is None:
         return selection
     mine = None if account is None else frozenset({account})

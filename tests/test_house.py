@@ -67,13 +67,13 @@ MAY_IMPORT = {
 #: may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
-SHARED_SOURCES = {"base", "aws", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "sql"}
+SHARED_SOURCES = {"base", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "sql"}
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "anywidget": ("views.timeline.widget",),
-    "boto3": ("evidence.sources", "evidence.snapshots"),
-    # the outbox makes the only calls that write to AWS, and only on an explicit option; it needs the SDK's errors
-    "botocore": ("evidence.sources", "evidence.snapshots", "evidence.outbox"),
+    # clients are made in one place, which a store in a bucket and the outbox need as sources and snapshots do
+    "boto3": ("evidence.aws", "evidence.sources", "evidence.snapshots"),
+    "botocore": ("evidence.aws", "evidence.sources", "evidence.snapshots"),
     "click": ("cli",),
     "cryptography": ("evidence.integrity.signatures",),
     "duckdb": ("views.tables",),

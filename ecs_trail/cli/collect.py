@@ -21,9 +21,11 @@ _SAID: Final = 3
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--store", "folder", required=True, metavar="DIR", help="The store; made where there is none.")
+@click.option("--store", "folder", required=True, metavar="DIR|s3://…", help="The store; made where there is none.")
 @click.option("--since", metavar="TIME", help="Read from here on: ISO 8601 with zone, a date, or -6h, -3d.")
 @click.option("--until", metavar="TIME", help="Read up to here, this moment excluded.")
+@click.option("--account", metavar="ID", help="Only this account, and what reaches into it.")
+@click.option("--region", metavar="REGION", help="Only this Region, and what reaches into it.")
 @click.option("--all-events", is_flag=True, help="Keep every event, not only those an investigation stands on.")
 @click.option("--tasks", multiple=True, metavar="FILE", help="Saved task states to keep as well; repeatable.")
 @click.option(
@@ -31,7 +33,7 @@ _SAID: Final = 3
     metavar="DURATION",
     default="6h",
     show_default=True,
-    help="How far before the last complete run s3:// and api:// are asked again, for what came late.",
+    help="How far before the last complete run a source in AWS is asked again, for what came late.",
 )
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
@@ -41,10 +43,10 @@ _SAID: Final = 3
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on stderr.")
 @FORMAT
 def collect(folder: str, kind: str, *, profile: str | None, quiet: bool, all_events: bool, **given: Any) -> None:
-    """Read evidence into a local store.
+    """Read evidence into a store: a folder, or a prefix of a bucket.
 
-    Ended in any way, the same command goes on where it was; run again, it reads only what is new. Investigate with
-    store:DIR.
+    Ended in any way, the same command goes on where it was; run again, it reads only what is new. Several may collect
+    at once. Investigate with store:DIR or store:s3://BUCKET/PREFIX.
     """
     from ecs_trail.doors import collect as fill
     from ecs_trail.selection import everything

@@ -113,7 +113,7 @@ def plan(question: Question, output: Output) -> None:
     now = datetime.now(UTC)
     given = (question.arguments[name] for name in ("since", "until"))
     window = Window(*(None if text is None else aware_time(text, now=now) for text in given))
-    place = {name: question.arguments[name] for name in ("account", "region")}
+    place = {name: question.arguments[name] for name in ("account", "region", "role")}
     selection = focused(bounded(default_selection(), window), **place)
     limit = parse_size(question.arguments["max_scan"]) if question.arguments["max_scan"] else None
     made = [open_source(source, max_scan=limit).plan(selection) for source in question.sources]

@@ -8,7 +8,7 @@ import click
 
 #: Name -> module below `ecs_trail.cli`, and the line `--help` shows; a test holds the lines to those of the commands.
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "collect": ("collect", "Read evidence into a local store."),
+    "collect": ("collect", "Read evidence into a store: a folder, or a prefix of a bucket."),
     "events": ("commands", "List the events an investigation stands on."),
     "guard": ("guard", "Say who depends on a role before it is changed."),
     "investigate": ("commands", "Name what broke, what hangs on it, how to repair it."),
@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "report": ("report", "Write a report to hand on, once or on schedule."),
     "role": ("role", "Set the infrastructure role up right."),
     "snapshot": ("snapshot", "Save the state of ECS, EBS volumes and roles now."),
-    "store": ("stores", "Look after a store that collect made."),
+    "store": ("stores", "Look after a store that collect made: a folder, or s3://BUCKET/PREFIX."),
     "timeline": ("commands", "List volumes, TLS secrets, role changes, tasks or leaks."),
     "verify": ("verify", "Verify log files against CloudTrail's digests, or a store."),
 }

@@ -1,6 +1,6 @@
 """`ecs-trail permissions`: the least that an IAM policy must allow for this tool to read a source.
 
-The writes of `ecs-trail report` (to a bucket, to a topic) are listed only for the places that are named: `--report`.
+What this tool writes is listed only for the places that are named: reports (`--report`) and a store (`--store`).
 """
 
 import json
@@ -18,8 +18,8 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     "sources",
     multiple=True,
     metavar="SOURCE",
-    help="api, s3, athena, lake, logs, snapshot, verify, or a whole source: s3://BUCKET/PREFIX; repeatable "
-    "[default: all].",
+    help="api, s3, athena, lake, logs, snapshot, verify, or a whole source: s3://BUCKET/PREFIX, "
+    "store:s3://BUCKET/PREFIX; repeatable [default: all].",
 )
 @click.option(
     "--partition",
@@ -36,14 +36,22 @@ _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws
     metavar="PLACE",
     help="A place that ecs-trail report writes to: s3://BUCKET/PREFIX (--output) or sns:ARN (--notify); repeatable.",
 )
-def permissions(sources: tuple[str, ...], partition: str, places: tuple[str, ...]) -> None:
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="PLACE",
+    help="A store that ecs-trail collect fills and store compact tidies: s3://BUCKET/PREFIX; repeatable.",
+)
+def permissions(sources: tuple[str, ...], partition: str, places: tuple[str, ...], stores: tuple[str, ...]) -> None:
     """Print the IAM policy this tool needs.
 
     Every action it may call on AWS, and no other: reads only, but for the results that Athena itself writes for the
-    caller, and for the places named by --report. Files on this machine need none.
+    caller, and for the places named by --report and --store. Files on this machine need none.
     """
-    document = policy(sources or (() if places else _KINDS), partition)
+    document = policy(sources or (() if places or stores else _KINDS), partition)
     writes = [one for place in places for one in _writes(place, partition)]
+    writes += [one for place in stores for one in _fills(place, partition)]
     document["Statement"] = _distinct([*document["Statement"], *writes])
     click.echo(json.dumps(document, indent=2))
 
@@ -65,6 +73,43 @@ def _writes(place: str, partition: str) -> list[dict[str, Any]]:
     ]
 
 
+def _kept(place: str, partition: str) -> list[dict[str, Any]]:
+    """What reading a store in a bucket takes. Raises `UsageError` for a place that is none."""
+    from ecs_trail.evidence.store.remote import GET, LIST, BucketDisk
+
+    disk = BucketDisk(place)
+    above = f"{disk.prefix}/" if disk.prefix else ""
+    # Without the listing, S3 answers 403 instead of 404 for what is not there (*Amazon S3 API Reference*,
+    # "GetObject", read on 2026-11-24).
+    listing = _allow("ListStore", [LIST], f"arn:{partition}:s3:::{disk.bucket}")
+    if above:
+        listing["Condition"] = {"StringLike": {"s3:prefix": f"{above}*"}}
+    return [
+        listing,
+        _allow("ReadStore", [GET], f"arn:{partition}:s3:::{disk.bucket}/{above}*"),
+        _decrypt(partition),
+    ]
+
+
+def _fills(place: str, partition: str) -> list[dict[str, Any]]:
+    """What collecting into a store in a bucket takes, and in a statement of its own what only compacting does."""
+    from ecs_trail.evidence.store.remote import DELETE, PUT, BucketDisk
+
+    disk = BucketDisk(place.removeprefix("store:"))
+    objects = f"arn:{partition}:s3:::{disk.bucket}/{f'{disk.prefix}/' if disk.prefix else ''}*"
+    # A bucket that encrypts with a key of KMS asks for a new data key for every object that is put.
+    encrypt = {
+        **_decrypt(partition),
+        **_allow("EncryptParts", ["kms:GenerateDataKey"], f"arn:{partition}:kms:*:*:key/*"),
+    }
+    return [
+        *_kept(place.removeprefix("store:"), partition),
+        _allow("FillStore", [PUT], objects),
+        encrypt,
+        _allow("OnlyToCompactStore", [DELETE], objects),
+    ]
+
+
 def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
     """The policy document for sources, given by kind or in full. Raises `UsageError` for one that needs none."""
     from ecs_trail.errors import UsageError
@@ -76,6 +121,8 @@ def policy(sources: tuple[str, ...], partition: str = "aws") -> dict[str, Any]:
             statements.append(_history())
         elif kind == "s3":
             statements.extend(_bucket(place.removeprefix("//").partition("?")[0], partition))
+        elif kind == "store" and place.startswith("s3://"):
+            statements.extend(_kept(place, partition))
         elif kind == "verify":
             statements.append(_public_keys())
         elif kind == "athena":

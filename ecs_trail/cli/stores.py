@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ecs_trail.cli.options import aws_profile
 from ecs_trail.cli.results import FAILED
 from ecs_trail.errors import UsageError
 from ecs_trail.views.text import clean, count
@@ -21,25 +22,28 @@ FORMAT: Final = click.option(
     show_default=True,
     help="Shape of the result.",
 )
-_FOLDER = click.argument("folder", metavar="DIR")
+_FOLDER = click.argument("folder", metavar="STORE")
+_PROFILE = click.option("--profile", metavar="NAME", help="AWS profile for a store in a bucket.")
 _COUNTED: Final = ("seen", "read", "left_out", "failed")
 
 
 @click.group()
 def store() -> None:
-    """Look after a store that collect made."""
+    """Look after a store that collect made: a folder, or s3://BUCKET/PREFIX."""
 
 
 @store.command()
 @_FOLDER
 @FORMAT
-def info(folder: str, kind: str) -> None:
+@_PROFILE
+def info(folder: str, kind: str, profile: str | None) -> None:
     """Say what a store holds.
 
     Events, sources, runs, problems, and the seal: one SHA-256 that stands for all of it. Note it elsewhere to show
     later that nothing was changed.
     """
-    known = _store(folder).info()
+    with aws_profile(profile):
+        known = _store(folder).info()
     if kind == "json":
         click.echo(json.dumps(known, indent=2))
         return
@@ -62,12 +66,14 @@ def info(folder: str, kind: str) -> None:
 
 @store.command()
 @_FOLDER
-def verify(folder: str) -> None:
+@_PROFILE
+def verify(folder: str, profile: str | None) -> None:
     """Read every part again and compare its SHA-256.
 
     Ends with 4 when a part or the manifest was changed, is missing, or was added.
     """
-    document = store_verdict(_store(folder))
+    with aws_profile(profile):
+        document = store_verdict(_store(folder))
     click.echo(verdict_text(document))
     if document["problems"]:
         click.get_current_context().exit(FAILED)
@@ -75,10 +81,17 @@ def verify(folder: str) -> None:
 
 @store.command()
 @_FOLDER
-def compact(folder: str) -> None:
-    """Make few large parts of many, each event once."""
-    done = _store(folder).compact()
-    click.echo(f"{done.parts_before:,} parts became {done.parts_after:,}; {done.duplicates:,} copies dropped.")
+@_PROFILE
+def compact(folder: str, profile: str | None) -> None:
+    """Make few large parts of many, each event once.
+
+    In a bucket, the parts that were replaced stay for a day, as somebody may be reading them; the next compacting after
+    that deletes them.
+    """
+    with aws_profile(profile):
+        done = _store(folder).compact()
+    said = f"{done.parts_before:,} parts became {done.parts_after:,}; {done.duplicates:,} copies dropped."
+    click.echo(f"{said} {count(done.swept, 'part')} of no use any more deleted." if done.swept else said)
 
 
 def store_verdict(kept: "Store") -> dict[str, Any]:
@@ -109,11 +122,15 @@ def verdict_text(document: dict[str, Any]) -> str:
 def named_store(target: str) -> "Store | None":
     """The store that a target names, by `store:` or by being a folder with one."""
     from ecs_trail.evidence.sources import open_source
+    from ecs_trail.evidence.sources.s3 import S3Source
     from ecs_trail.evidence.sources.store import StoreSource
 
-    if "://" in target and not Path(target).exists():
+    scheme = target.partition("://")[0] if "://" in target else ""
+    if scheme not in {"", "s3", "store:s3"} and not Path(target).exists():
         return None
     source = open_source(target)
+    if isinstance(source, S3Source):
+        return source.held_store()
     return source.store if isinstance(source, StoreSource) else None
 
 
@@ -124,11 +141,10 @@ def _store(folder: str) -> "Store":
 
 
 def folder_of(text: str) -> str:
-    """The folder a user named, with or without `store:`. Raises `UsageError` for a store elsewhere."""
+    """The place of a store a user named, with or without `store:`. Raises `UsageError` for a store elsewhere."""
     cleaned = text.removeprefix("store:")
-    if "://" in cleaned and not Path(cleaned).exists():
+    if "://" in cleaned and not cleaned.startswith("s3://") and not Path(cleaned).exists():
         raise UsageError(
-            f"a store lies in a folder on this machine; '{text}' is none.",
-            hint="collect into a folder, then copy it: aws s3 sync DIR s3://BUCKET/PREFIX.",
+            f"a store lies in a folder or a bucket; '{text}' is neither.", hint="name a folder, or s3://BUCKET/PREFIX."
         )
     return cleaned

@@ -31,6 +31,7 @@ from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.evidence.store import Store
 from ecs_trail.evidence.store.batches import Batch, Run
+from ecs_trail.evidence.store.disks import FolderDisk
 from ecs_trail.evidence.store.documents import Document
 from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.runs import seen_until, unfinished
@@ -117,17 +118,17 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
 
 def _refuse_circle(source: Source, store: Store) -> None:
     if isinstance(source, StoreSource):
-        raise UsageError(
-            f"{source.name} is a store already.",
-            hint="collect from where the evidence came from, or give both stores to investigate.",
-        )
-    if isinstance(source, FilesSource):
+        raise source.store.no_source()
+    if isinstance(source, FilesSource) and isinstance(store.disk, FolderDisk):
         inside, folder = store.path.resolve(), source.path.resolve()
-        if inside == folder or folder in inside.parents:
-            raise UsageError(
-                f"the store '{store.path}' lies inside the source '{source.name}'.",
-                hint="name a folder elsewhere: a store must not be collected into itself.",
-            )
+        is_inside = inside == folder or folder in inside.parents
+    else:
+        is_inside = f"{store.disk.name}/".startswith(f"{source.name}/")
+    if is_inside:
+        raise UsageError(
+            f"the store '{store.disk.name}' lies inside the source '{source.name}'.",
+            hint="name another place: a store must not be collected into itself.",
+        )
 
 
 @dataclass

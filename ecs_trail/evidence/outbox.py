@@ -1,9 +1,9 @@
-"""The only three calls by which this tool writes to AWS, each made on an explicit option and on no other occasion.
+"""The calls by which a report reaches AWS, each made on an explicit option and on no other occasion.
 
 `s3:PutObject` for a report whose `--output` is a bucket, and `sns:Publish` for `--notify sns:ARN`; `s3:GetObject` reads
-the state of the last report back. Everything else in this tool only reads. Two runs cannot overwrite each other: the
-state is replaced on the condition that it is still what this run read (*Amazon S3 User Guide*, "How to prevent object
-overwrites with conditional writes", read on 2026-11-24).
+the state of the last report back. Beside them only `collect --store s3://…` writes (`store.remote`). Two runs cannot
+overwrite each other: the state is replaced on the condition that it is still what this run read (*Amazon S3 User
+Guide*, "How to prevent object overwrites with conditional writes", read on 2026-11-24).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ecs_trail.arns import parse_arn
 from ecs_trail.errors import AccessError, UsageError
-from ecs_trail.evidence.sources.aws import access_error, error_code, explained, make_client
+from ecs_trail.evidence.aws import access_error, error_code, explained, make_client, sdk_errors
 
 PUT: Final = "s3:PutObject"
 GET: Final = "s3:GetObject"
@@ -62,7 +62,7 @@ class BucketShelf:
         key, where = self._key("last.json"), f"s3://{self.bucket}"
         try:
             answer = self.client.get_object(Bucket=self.bucket, Key=key)
-        except _sdk_errors() as error:
+        except sdk_errors() as error:
             if error_code(error) in _MISSING:
                 self.read = True
                 return None
@@ -99,19 +99,13 @@ class BucketShelf:
         key = self._key(name)
         try:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=kind, **condition)
-        except _sdk_errors() as error:
+        except sdk_errors() as error:
             if error_code(error) in _CHANGED and condition:
                 raise AccessError(
                     f"another run has replaced s3://{self.bucket}/{key} meanwhile; this one's report stands beside it.",
                     hint="run the command again: it will compare with the newer state.",
                 ) from error
             raise access_error(error, PUT, f"s3://{self.bucket}/{key}") from error
-
-
-def _sdk_errors() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a client exists, so botocore does
-
-    return BotoCoreError, ClientError
 
 
 def topic(target: str) -> str:

@@ -35,11 +35,13 @@ _ANSWERS: Final = (
     ("tasks", TASK_STATE, frozenset({"taskArn"})),
     ("Volumes", VOLUME_STATE, frozenset({"VolumeId"})),
     ("services", SERVICE_STATE, frozenset({"serviceArn"})),
+    ("capacityProviders", SERVICE_STATE, frozenset({"capacityProviderArn"})),
 )
 _ENTRIES: Final = (
     (TASK_STATE, frozenset({"taskArn", "lastStatus"})),
     (VOLUME_STATE, frozenset({"VolumeId", "State", "CreateTime"})),
     (SERVICE_STATE, frozenset({"serviceArn", "clusterArn", "deployments"})),
+    (SERVICE_STATE, frozenset({"capacityProviderArn", "managedInstancesProvider"})),
 )
 _ROLE_PARTS: Final = frozenset({"Role", "GetRole", "AttachedPolicies", "RolePolicies"})
 

@@ -12,6 +12,7 @@ _KINDS: Final = {
     "digest": ("digest", "digests"),
     "backfill_digest": ("backfill digest", "backfill digests"),
     "log_file": ("log file", "log files"),
+    "store_part": ("part of a store", "parts of a store"),
 }
 _STATUSES: Final = {"missing": "deleted or not saved"}
 _SHOWN: Final = 200
@@ -45,7 +46,8 @@ def _valid(document: Document) -> str:
     words = [
         count(document["checked"][kind]["valid"], *names)
         for kind, names in _KINDS.items()
-        if document["checked"][kind]["total"] or kind == "log_file"
+        if kind in document["checked"]
+        and (document["checked"][kind]["total"] or (kind == "log_file" and "store_part" not in document["checked"]))
     ]
     return listed(words, most=9)
 
@@ -129,6 +131,8 @@ def _place(one: Mapping[str, Any]) -> str:
 
 def _counts(document: Document) -> Iterator[str]:
     for kind, names in _KINDS.items():
-        counts = document["checked"][kind]
+        counts = document["checked"].get(kind)
+        if counts is None:
+            continue
         parts = [f"{number:,} {status}" for status, number in counts.items() if number and status != "total"]
         yield count(counts["total"], *names) + (f" ({', '.join(parts)})" if parts else "")

@@ -33,7 +33,8 @@ def looked_at(document: Row) -> Iterable[str]:
         _states(document["tls"], "TLS secret"),
     ]
     if "integrity" in evidence:
-        yield f"Integrity by CloudTrail's digests: {verdict_line(evidence['integrity'])}"
+        by = "" if "store_part" in evidence["integrity"]["checked"] else " by CloudTrail's digests"
+        yield f"Integrity{by}: {verdict_line(evidence['integrity'])}"
     selected = count(evidence["events_selected"], "event")
     yield f"{selected} about ECS infrastructure: {'; '.join(parts)}."
 

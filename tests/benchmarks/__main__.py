@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from tests.benchmarks.archive import USUAL, digests, make, truth_file, truth_of
 from tests.benchmarks.jobs import store_of
 from tests.benchmarks.running import Series, interleaved, peak_memory, python, run
+from tests.benchmarks.s3 import serving
 
 #: Title, mine, against, must, aim, and whether the ratio says how many times faster I am.
 Row = tuple[str, str, str, float, float, bool]
@@ -62,7 +63,7 @@ class Bench:
         table = pq.read_table(self.out)
         ids = [one.decode() if isinstance(one, bytes) else one for one in table.column("event_id").to_pylist()]
         is_right = digests([(one, "") for one in ids])[0] == truth.ids
-        if name == "ecs_trail":
+        if name in {"ecs_trail", "s3_scan"}:
             counts = json.loads(self.out.with_suffix(".json").read_text())
             kept = list(zip(ids, table.column("raw").to_pylist(), strict=True))
             is_right = is_right and digests(kept)[1] == truth.raws
@@ -174,6 +175,23 @@ def notebook(bench: Bench, records: int) -> None:
     bench.compare(rows, {"pandas": bench.job("pandas", folder), "scan 1": bench.job("ecs_trail", folder)})
 
 
+def overlap(bench: Bench, records: int) -> None:
+    """Downloading and scanning at once, against the slower of both alone; the server is a process of its own."""
+    folder = bench.archive(records)
+    with serving(folder) as address:
+        os.environ |= {"AWS_ENDPOINT_URL_S3": address, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+        os.environ |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+        bench.check("s3_scan", folder, 1)
+        jobs = {"download": "s3_download", "scan": "ecs_trail", "both": "s3_scan"}
+        commands = {title: bench.job(name, folder) for title, name in jobs.items()}
+        series = interleaved(commands, bench.rounds, bench.say)
+    slower = max(("download", "scan"), key=lambda name: series[name].seconds)
+    wall, cpu = series["both"].ratio(series[slower])
+    seconds = " / ".join(f"{series[name].seconds:.2f}" for name in ("both", "download", "scan"))
+    title = f"s3://, 1 worker: download and scan at once / the slower alone ({slower}); seconds: both, download, scan"
+    bench.line(title, f"{wall:.2f}", f"{cpu:.2f}", "≤ 1.3", seconds)
+
+
 def starts(bench: Bench) -> None:
     """What a small investigation and the help cost beside Python itself."""
     commands = {
@@ -210,7 +228,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "ecs-trail-benchmarks")
     parser.add_argument("--quick", action="store_true", help="a small archive and one round: exactness, rough ratios")
     parser.add_argument(
-        "--only", choices=("scans", "store", "tiny", "notebook", "starts", "analysis"), help="one group of rows"
+        "--only",
+        choices=("scans", "store", "tiny", "notebook", "s3", "starts", "analysis"),
+        help="one group of rows",
     )
     given = parser.parse_args()
     records, rounds, tasks, files = given.records, given.rounds, 10_000, 20_000
@@ -223,6 +243,7 @@ def main() -> None:
         "store": lambda: stored(bench, records),
         "tiny": lambda: tiny(bench, files),
         "notebook": lambda: notebook(bench, max(records // 5, 10_000)),
+        "s3": lambda: overlap(bench, max(records // 5, 10_000)),
         "starts": lambda: starts(bench),
         "analysis": lambda: analysis(bench, tasks),
     }

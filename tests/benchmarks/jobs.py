@@ -48,6 +48,30 @@ def ecs_trail(folder: Path, output: Path, workers: int) -> None:
     output.with_suffix(".json").write_text(json.dumps(counts), encoding="utf-8")
 
 
+def s3_download(folder: Path, output: Path, workers: int) -> None:
+    """Every object of the bucket at `AWS_ENDPOINT_URL_S3`, downloaded as a scan does, and let go."""
+    from ecs_trail.evidence.sources.s3 import S3Source
+    from ecs_trail.selection import default_selection
+
+    source = S3Source("archive")
+    found = sum(one.data is not None for one in source.fetch(source.plan(default_selection())))
+    output.with_suffix(".json").write_text(json.dumps({"files": found}), encoding="utf-8")
+
+
+def s3_scan(folder: Path, output: Path, workers: int) -> None:
+    """Our scan of that bucket."""
+    import pyarrow.parquet as pq
+
+    from ecs_trail.evidence.sources.base import scan
+    from ecs_trail.evidence.sources.s3 import S3Source
+    from ecs_trail.selection import default_selection
+
+    evidence = scan([S3Source("archive")], default_selection(), workers=workers)
+    pq.write_table(evidence.events, output, compression="zstd")
+    counts = {"records": evidence.receipt.records_read, "files": evidence.receipt.files_read}
+    output.with_suffix(".json").write_text(json.dumps(counts), encoding="utf-8")
+
+
 def store_build(folder: Path, output: Path, workers: int) -> None:
     """A store of every record; an older one is put aside before."""
     import shutil
@@ -213,6 +237,8 @@ JOBS: Final[dict[str, Callable[[Path, Path, int], None]]] = {
     "duckdb_raw": duckdb_raw,
     "chdb_ids": chdb_ids,
     "pandas": pandas_notebook,
+    "s3_download": s3_download,
+    "s3_scan": s3_scan,
 }
 
 

@@ -68,6 +68,21 @@ def service(number: int, **more: Any) -> Json:
     } | more
 
 
+def provider(number: int, **more: Any) -> Json:
+    """A capacity provider of Managed Instances, which names an infrastructure role."""
+    return {
+        "capacityProviderArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:capacity-provider/managed-{number}",
+        "name": f"managed-{number}",
+        "cluster": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:cluster/prod",
+        "status": "ACTIVE",
+        "type": "MANAGED_INSTANCES",
+        "managedInstancesProvider": {
+            "infrastructureRoleArn": f"{ROLE}Instances",
+            "instanceLaunchTemplate": {"ec2InstanceProfileArn": f"arn:aws:iam::{ACCOUNT}:instance-profile/x"},
+        },
+    } | more
+
+
 class RefusedError(Exception):
     """An answer with an error code."""
 
@@ -78,6 +93,7 @@ class Cluster:
 
     tasks: list[Json] = field(default_factory=list)
     services: list[Json] = field(default_factory=list)
+    providers: list[Json] = field(default_factory=list)
     clusters: list[str] = field(default_factory=lambda: ["prod"])
     denied: set[str] = field(default_factory=set)
     page: int = 40
@@ -121,6 +137,16 @@ class Cluster:
         if len(asked["services"]) > 10:
             raise RefusedError("InvalidParameterException")
         return {"services": [one for one in self.services if one["serviceArn"] in asked["services"]], "failures": []}
+
+    def _DescribeCapacityProviders(self, asked: Json) -> Json:
+        """Those of Managed Instances only where their cluster is named; ten a page."""
+        named = asked.get("cluster", "").rpartition("/")[2]
+        mine = [one for one in self.providers if one.get("cluster", "").rpartition("/")[2] in {named, ""}]
+        arns = [one["capacityProviderArn"] for one in mine]
+        page = self._paged(asked, "capacityProviders", arns, 10)
+        return page | {
+            "capacityProviders": [one for one in mine if one["capacityProviderArn"] in page["capacityProviders"]]
+        }
 
     @staticmethod
     def _in(one: Json, asked: Json) -> bool:

@@ -118,6 +118,18 @@ def test_two_days_of_one_role_in_a_hundred_thousand_objects(tmp_path):
         assert archive.lists < 60
         assert peak < 400, f"{peak} MiB"
         print(f"whole bucket, one account and Region: {archive.listed} keys, {archive.lists} LIST, {peak} MiB")
+        # The role's ARN alone: its account, every Region there, and Organizations' home of the other accounts. Of 30
+        # days, two and the day and hour around them are a tenth, so that each folder of the twelve is 0.84 % of all:
+        # under 1 % is one folder, and nothing but a Region or a prefix says which one.
+        archive.listed, archive.read, archive.lists = 0, [], 0
+        document, _ = ask(address, "investigate", "s3://trail", *window, "--role", role, "--format", "json")
+        assert {tuple(key.split("/")[1:4:2]) for key in archive.read} == {
+            *((own, one) for one in regions),
+            *((account, "us-east-1") for account in ACCOUNTS),
+        }
+        assert archive.listed < (len(regions) + len(ACCOUNTS)) * 0.0091 * total
+        assert change["eventID"] in {one["event_id"] for one in document["changes"]}
+        print(f"whole bucket, the role's ARN: {archive.listed} keys, {archive.lists} LIST")
         plan, _ = ask(address, "plan", *here, "--format", "json")
     assert f"{own}: us-east-1" in plan[0]["reads"]
     assert "objects listed, whatever else the bucket holds" in plan[0]["bill"]

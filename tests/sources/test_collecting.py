@@ -6,16 +6,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from history import ids
 from stories import KINDS, TODAY, facts, history_of, home_records, quick, regions_of, story, to_bucket
+from warehouse import STORE as LAKE
+from warehouse import Warehouse, glue_table, lake_table
 
 from ecs_trail import Store, investigate
 from ecs_trail.case import Case
 from ecs_trail.cli.main import run
 from ecs_trail.errors import AccessError
 from ecs_trail.evidence.collect import Limits, collect
+from ecs_trail.evidence.sources.athena import AthenaSource
 from ecs_trail.evidence.sources.base import scan
+from ecs_trail.evidence.sources.lake import LakeSource
+from ecs_trail.evidence.sources.logs import LogsSource
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.evidence.sources.store import StoreSource
-from ecs_trail.selection import default_selection, everything
+from ecs_trail.selection import default_selection, everything, focused
 from ecs_trail.times import Window
 
 NAME = "trail-bucket"
@@ -220,3 +225,100 @@ def test_the_command_collects_from_a_bucket(s3, tmp_path, capsys):
     direct = investigate(f"s3://{NAME}").document
     stored = investigate(f"store:{folder}").document
     assert {**direct, "evidence": 0} == {**stored, "evidence": 0}
+
+
+def held_by(kind, records):
+    """A service that holds records, for `Warehouse`."""
+    if kind == "athena":
+        return {"tables": {"security.trail": glue_table(records)}}
+    if kind == "lake":
+        return {"store": lake_table(records), "ending": ("FINISHED", "")}
+    stamped = [(datetime.fromisoformat(one["eventTime"]) + timedelta(minutes=4), json.dumps(one)) for one in records]
+    return {"logs": sorted(stamped)}
+
+
+def asked_of(kind):
+    """The source for it."""
+    if kind == "athena":
+        return AthenaSource("primary", "security", "trail", pause=lambda _: None)
+    if kind == "lake":
+        return LakeSource(LAKE, pause=lambda _: None)
+    return LogsSource("eu-west-1", "CloudTrail/Management", pause=lambda _: None)
+
+
+def sent(kind, server):
+    """How the span was asked for: the texts of queries, or the first time stamps in ms."""
+    if kind == "logs":
+        return {asked["startTime"] for _, asked in server.asked if "startTime" in asked}
+    found = (asked.get("QueryString") or asked.get("QueryStatement") for _, asked in server.asked)
+    return [one for one in found if one]
+
+
+@pytest.mark.parametrize("kind", ["athena", "lake", "logs"])
+def test_queries_ask_from_their_last_complete_run_on(kind, start, tmp_path):
+    made = sorted(story("managed_detached").records, key=lambda one: one["eventTime"])
+    early = datetime.fromisoformat(made[0]["eventTime"]) - timedelta(days=1)
+    now = datetime.fromisoformat(made[-1]["eventTime"]) + timedelta(minutes=2)
+    wanted = everything().during(Window(early, None))
+    late, prompt = made[-3:], made[:-3]
+    server = start(Warehouse(**held_by(kind, prompt)))
+    store = Store(tmp_path / "store")
+    first = gather(asked_of(kind), store, wanted, now=now)
+    assert first.events_added == len(ids(prompt))
+    before = store.receipt()
+    for name, value in held_by(kind, made).items():
+        setattr(server, name, value)
+    server.asked.clear()
+    done = gather(asked_of(kind), store, wanted, now=now + timedelta(minutes=15))
+    assert done.events_added == len(ids(late))  # what is there already is no new row
+    since = now - timedelta(hours=6)
+    texts = sent(kind, server)
+    if kind == "logs":  # its stamps are those of delivery: an hour before the window
+        assert texts == {round((since - timedelta(hours=1)).timestamp()) * 1000}
+    else:
+        assert [f"{since:%H:%M:%S}" in text and f"{early:%Y-%m-%d %H:%M:%S}" not in text for text in texts] == [True]
+    assert {one["event_id"] for one in kept(store, everything())} == ids(made)
+    # the first run's pages still count beside those of the second, whatever their numbers
+    assert store.receipt().files_seen > before.files_seen
+    assert store.receipt().records_read > before.records_read
+    blind = Store(tmp_path / "blind")  # without an overlap the late ones would be missed: the law can fail
+    for name, value in held_by(kind, prompt).items():
+        setattr(server, name, value)
+    gather(asked_of(kind), blind, wanted, now=now + timedelta(hours=3), overlap=timedelta(0))
+    for name, value in held_by(kind, made).items():
+        setattr(server, name, value)
+    gather(asked_of(kind), blind, wanted, now=now + timedelta(hours=4), overlap=timedelta(0))
+    assert {one["event_id"] for one in kept(blind, everything())} < ids(made)
+
+
+def test_a_query_that_failed_is_asked_again_in_full(start, tmp_path):
+    made = sorted(story("managed_detached").records, key=lambda one: one["eventTime"])
+    early = datetime.fromisoformat(made[0]["eventTime"]) - timedelta(days=1)
+    wanted = everything().during(Window(early, None))
+    server = start(Warehouse(**held_by("lake", made)))
+    server.ending = ("FAILED", "")
+    store = Store(tmp_path / "store")
+    with pytest.raises(AccessError, match="ended as FAILED"):
+        gather(asked_of("lake"), store, wanted)
+    server.ending = ("FINISHED", "")
+    assert gather(asked_of("lake"), store, wanted).events_added == len(ids(made))
+
+
+def test_a_store_of_one_place_is_that_of_an_investigation_of_it(s3, tmp_path, capsys):
+    made = story("managed_detached")
+    to_bucket(s3, NAME, made, tmp_path / "trail")
+    place = {"account": home_records(made)[0]["recipientAccountId"], "region": "us-west-2"}
+    words = [word for name, value in place.items() for word in (f"--{name}", value)]
+    folder = (tmp_path / "store").as_posix()
+    assert run(["collect", f"s3://{NAME}", "--store", folder, *words]) == 0
+    assert run(["collect", f"s3://{NAME}", "--store", (tmp_path / "all").as_posix()]) == 0
+    capsys.readouterr()
+    narrow = Store(folder).events()
+    assert narrow.num_rows < Store(tmp_path / "all").events().num_rows
+    asked = focused(default_selection(), **place)
+    assert narrow.equals(scan([S3Source(NAME)], asked).events)
+    direct = investigate(f"s3://{NAME}", **place).document
+    assert {**investigate(folder, **place).document, "evidence": 0} == {**direct, "evidence": 0}
+    # whoever asks for more is told that less was collected
+    assert "not_collected" in {one["kind"] for one in investigate(folder).document["evidence"]["problems"]}
+    assert "not_collected" not in {one["kind"] for one in investigate(folder, **place).document["evidence"]["problems"]}

@@ -16,9 +16,9 @@ from trails import ACCOUNT, HOUR, START, Trail, iso, key_list, rsa_key, trail
 from ecs_trail.cli.main import run
 from ecs_trail.cli.permissions import policy
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verifying import verify_digests
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.times import Window
 
 REGION = "eu-west-1"

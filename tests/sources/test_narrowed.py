@@ -54,6 +54,23 @@ def test_the_answer_about_a_place_is_that_of_all_evidence(kind, tmp_path):
     assert seen
 
 
+def test_the_arn_of_a_role_is_its_account(tmp_path):
+    made = story("managed_detached")
+    write(made, tmp_path)
+    whole = scan([FilesSource(tmp_path)], default_selection())
+    roles = [row["role_arn"] for row in rows(Case(whole).roles)]
+    for arn in roles:
+        narrow = et.investigate(tmp_path, role=arn)
+        asked = focused(default_selection(), role=arn)
+        assert asked == focused(default_selection(), account=arn.split(":")[4])
+        assert {clause.accounts for clause in asked.clauses} == {frozenset({arn.split(":")[4]}), None}
+        told = Case(whole, focus=Focus(role=arn), as_of=narrow.as_of)
+        for name in ("tasks", "volumes", "tls", "outages", "role_changes"):
+            assert rows(getattr(narrow, name)) == rows(getattr(told, name)), (arn, name)
+    assert roles
+    assert focused(default_selection(), role="ecsInfrastructureRole") == default_selection()
+
+
 def test_a_narrowing_that_loses_iam_is_seen(tmp_path):
     """The fault that the law must catch: Regions narrowed without the home of IAM."""
     made = story("managed_detached")

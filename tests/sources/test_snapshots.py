@@ -12,16 +12,16 @@ from urllib.request import Request, urlopen
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from cluster import ACCOUNT, ROLE, Cluster, service, serving_cluster, task, task_arn
+from cluster import ACCOUNT, ROLE, Cluster, provider, service, serving_cluster, task, task_arn
 
 import ecs_trail as et
 from ecs_trail.cli.main import run
 from ecs_trail.cli.permissions import policy
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.snapshots.asking import Asker
 from ecs_trail.evidence.snapshots.role_states import read_role_state
 from ecs_trail.evidence.snapshots.taking import take_snapshot
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.tasks import read_task_states
 
 REGION = "eu-west-1"
@@ -202,6 +202,30 @@ def test_the_roles_of_saved_services_are_known(aws, cluster, tmp_path):
     }
 
 
+def test_the_role_of_managed_instances_is_found_saved_and_known_offline(aws, cluster, tmp_path):
+    other = {"infrastructureRoleArn": f"{ROLE}Other"}
+    cluster.providers = [provider(number) for number in range(11)]
+    cluster.providers += [provider(11, managedInstancesProvider=other)]  # on the second page
+    cluster.providers += [{"capacityProviderArn": f"arn:aws:ecs:eu-west-1:{ACCOUNT}:capacity-provider/FARGATE"}]
+    for name in ("ecsInfrastructureRoleInstances", "ecsInfrastructureRoleOther"):
+        aws.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    made = take(tmp_path / "all", aws)
+    assert aws.calls["ecs:DescribeCapacityProviders"] == 2
+    case = et.investigate(tmp_path / "all")
+    wanted = {(f"{ROLE}Instances", "managed_instances", "prod"), (f"{ROLE}Other", "managed_instances", "prod")}
+    uses = [row for row in case.role_uses.to_dict("records") if row["kind"] == "service_state"]
+    assert {(row["role_arn"], row["purpose"], row["cluster"]) for row in uses} == wanted
+    assert {row["region"] for row in uses} == {REGION}
+    assert case.receipt.problems == []
+    assert "role_state" in made  # the state of a role that only a provider names is saved as well
+    assert {one.role_arn for one in case.evidence.role_states} == {one for one, _, _ in wanted}
+    # as the AWS CLI gives it, whole and by --query
+    for name, text in (("answer", {"capacityProviders": cluster.providers}), ("list", cluster.providers[:2])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cli.json").write_text(json.dumps(text))
+        assert not et.investigate(tmp_path / name).role_uses.empty
+
+
 def test_volumes_whose_task_is_gone_are_leaks(aws, cluster, tmp_path):
     cluster.tasks = [task(1), task(2, "STOPPED", "STOPPED")]
     made = {number: aws.volume(number) for number in (1, 2, 3)}
@@ -371,7 +395,7 @@ def test_a_role_that_is_not_there_is_said(aws, tmp_path, capsys):
 
 def test_the_policy_printed_is_what_is_called(aws, cluster, tmp_path):
     with_role(aws)
-    cluster.tasks, cluster.services = [task(1)], [service(1)]
+    cluster.tasks, cluster.services, cluster.providers = [task(1)], [service(1)], [provider(1)]
     aws.volume(3)
     take(tmp_path, aws, roles=["ecsInfrastructureRole"])
     printed = {name for one in policy(("snapshot",))["Statement"] for name in one["Action"]}

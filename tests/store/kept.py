@@ -62,7 +62,7 @@ def content(store: Store) -> str:
     manifest = store.manifest()
     units = {
         json.dumps([row[name] for name in ("name", "identity", "failed", "left_out", "records_read", "more")])
-        for row in read_units(store.path, manifest).to_pylist()
+        for row in read_units(store.disk, manifest).to_pylist()
     }
     states = [f"{one.kind} {one.source} {one.text}" for one in store.documents()]
     return hashlib.sha256("\n".join([*rows, *sorted(units), *states]).encode()).hexdigest()

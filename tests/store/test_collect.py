@@ -227,8 +227,8 @@ def test_progress_is_told(tmp_path):
 
 def test_places_that_cannot_be_are_refused_with_a_hint(tmp_path, capsys):
     logs = put(tmp_path / "logs" / "one.json", record(1)).as_posix()
-    assert run(["collect", logs, "--store", "s3://bucket/prefix"]) == 2
-    assert "aws s3 sync" in capsys.readouterr().err
+    assert run(["collect", logs, "--store", "gs://bucket/prefix"]) == 2
+    assert "name a folder, or s3://BUCKET/PREFIX" in capsys.readouterr().err
     assert run(["collect", logs, "--store", (tmp_path / "store").as_posix(), "--quiet"]) == 0
     assert run(["collect", f"store:{tmp_path / 'store'}", "--store", (tmp_path / "b").as_posix()]) == 2
     assert "is a store already" in capsys.readouterr().err

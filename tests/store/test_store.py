@@ -302,3 +302,36 @@ def test_snapshots_are_kept_beside_the_events(store):
     (path,) = parts(store, "documents")
     path.write_text(path.read_text().replace("{}", "[]"))
     assert kinds(store) == ["altered_part"]
+
+
+def test_an_investigation_carries_the_verdict_on_a_store(tmp_path, capsys):
+    logs = log_folder(tmp_path / "logs", files=6)
+    store = Store(tmp_path / "store")
+    collect_sources([FilesSource(logs)], store, everything(), limits=Limits(units=3))
+    words = ["investigate", store.path.as_posix(), "--verify", "--format", "json"]
+    # a broken file among the evidence makes 3, the verdict on the store alone would be 0
+    assert run(words) == 3
+    whole = json.loads(capsys.readouterr().out)
+    assert whole["evidence"]["integrity"]["verdict"] == "intact"
+    assert whole["evidence"]["integrity"]["checked"]["store_part"]["valid"] == len(list(store.manifest().parts()))
+    assert "integrity_failure" not in {one["kind"] for one in whole["findings"]}
+    assert run(["investigate", store.path.as_posix(), "--verify"]) == 3
+    assert "INTACT" in capsys.readouterr().out
+    first, second = [store.path / one["name"] for one in store.manifest().parts("events")][:2]
+    first.write_bytes(first.read_bytes()[:-9] + b"x" + first.read_bytes()[-8:])
+    second.unlink()
+    (store.path / "notes.txt").write_text("x")
+    assert run(words) == 4
+    broken = json.loads(capsys.readouterr().out)
+    (finding,) = [one for one in broken["findings"] if one["kind"] == "integrity_failure"]
+    assert "in the store is not whole: 1 part of a store altered, 1 part of a store deleted" in finding["title"]
+    assert "manifest" in finding["explanation"]
+    assert finding["confidence"] == "certain"
+    assert first.name in finding["explanation"]
+    assert {one["status"] for one in broken["evidence"]["integrity"]["failures"]} == {"altered", "missing"}
+    # without --verify nobody asked for a verdict
+    assert run(["investigate", store.path.as_posix(), "--format", "json"]) == 3
+    assert "integrity" not in json.loads(capsys.readouterr().out)["evidence"]
+    manifest = store.path / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"rows":', b'"rows":1', 1))
+    assert run(words) == 4

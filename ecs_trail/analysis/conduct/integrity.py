@@ -1,4 +1,6 @@
-"""Evidence that does not hold: log files and digests altered, deleted or moved, and the spans they leave unproven."""
+"""Evidence that does not hold: log files, digests and parts of a store altered, deleted or moved, and the spans that
+they leave unproven.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,8 @@ from ecs_trail.frames import TEXT, TIME, FrameSpec
 
 INTEGRITY_FAILURES: Final = FrameSpec(
     name="integrity_failures",
-    doc="One row per log file or digest that was altered, deleted or moved; `found_at` is where a moved one lies.",
+    doc="One row per log file, digest or part of a store that was altered, deleted or moved; `found_at` is where a "
+    "moved one lies.",
     key=("kind", "name"),
     columns={
         "kind": TEXT,

@@ -1,4 +1,4 @@
-"""Findings about the evidence itself: log files and digests that were altered, deleted or moved."""
+"""Findings about the evidence itself: log files, digests and parts of a store that were altered, deleted or moved."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,19 @@ from ecs_trail.arns import last_part
 from ecs_trail.frames import Row
 from ecs_trail.vocabulary import Confidence, FindingKind, Severity
 
-_KINDS: Final = {"digest": "digest", "backfill_digest": "backfill digest", "log_file": "log file"}
+_KINDS: Final = {
+    "digest": "digest",
+    "backfill_digest": "backfill digest",
+    "log_file": "log file",
+    "store_part": "part of a store",
+}
 _STATUSES: Final = {"altered": "altered", "missing": "deleted or not saved", "moved": "moved"}
 _NAMED: Final = 10
 _REPAIRED: Final = 10
 
 
 def broken_evidence(known: Known) -> Iterator[Row]:
-    """Evidence that fails its integrity check, one finding for each account and Region."""
+    """Evidence that fails its integrity check, one finding for each account and Region, and one for stores."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for failure in known.integrity_failures:
         groups[failure["account"], failure["region"]].append(failure)
@@ -36,7 +41,8 @@ def broken_evidence(known: Known) -> Iterator[Row]:
             Severity.HIGH,
             ONGOING,
             role_arn=None,
-            title=f"the evidence of {account} in {region} is not whole: {', '.join(words)}",
+            title=f"the evidence {f'of {account} in {region}' if account else 'in the store'} is not whole: "
+            f"{', '.join(words)}",
             started_at=min(times, default=None),
             ended_at=None,
             confidence=Confidence.CERTAIN,
@@ -48,8 +54,9 @@ def broken_evidence(known: Known) -> Iterator[Row]:
 def _explained(failures: Sequence[Row]) -> str:
     named = [f"{one['name']} ({_STATUSES[one['status']]}: {one['detail']})" for one in failures[:_NAMED]]
     more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    who = "The hashes in the store's manifest" if failures[0]["kind"] == "store_part" else "CloudTrail's signed digests"
     return (
-        f"CloudTrail's signed digests do not agree with what was found: {'; '.join(named)}{more}. Events may have been "
+        f"{who} do not agree with what was found: {'; '.join(named)}{more}. Events may have been "
         "changed or taken out, so nothing may be concluded from their absence in these spans."
     )
 
@@ -61,6 +68,7 @@ def _look_for_versions(failures: Sequence[Row], region: str) -> Iterator[repair.
             continue
         where = ("--bucket", bucket, "--prefix", key)
         yield repair.step(
-            f"See whether S3 still holds the version of {last_part(key)[:160]} that CloudTrail wrote ({region}).",
+            f"See whether S3 still holds the version of {last_part(key)[:160]} that was written first"
+            f"{f' ({region})' if region else ''}.",
             repair.command("aws", "s3api", "list-object-versions", *where),
         )

@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.aws import DeniedError, explained, make_client
 from ecs_trail.evidence.integrity.digests import FOLDER, Location, digest_name
 from ecs_trail.evidence.integrity.shelves import Item, Listing, Piece, Scope
 from ecs_trail.evidence.integrity.signatures import ACTION, PublicKeys
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.moments import stamp_of
-from ecs_trail.evidence.sources.aws import DeniedError, explained, make_client
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import ACCOUNT, LOGS, ORGANIZATION, ROOT
 from ecs_trail.evidence.sources.s3 import parse_location

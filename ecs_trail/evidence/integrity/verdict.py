@@ -19,7 +19,8 @@ SCHEMA: Final = "ecs-trail/integrity/1"
 DIGEST: Final = "digest"
 BACKFILL: Final = "backfill_digest"
 LOG_FILE: Final = "log_file"
-_KINDS: Final = (DIGEST, BACKFILL, LOG_FILE)
+STORE_PART: Final = "store_part"
+_KINDS: Final = (DIGEST, BACKFILL, LOG_FILE, STORE_PART)
 
 
 class Verdict(StrEnum):
@@ -33,7 +34,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, order=True, slots=True)
 class Entry:
-    """A digest or log file that is not valid. `named_by` is the digest that names it; times are those of its events."""
+    """A digest, log file or part of a store that is not valid. `named_by` is the digest or store that names it; times
+    are those of its events.
+    """
 
     kind: str
     name: str
@@ -76,7 +79,7 @@ class Integrity:
         """The whole in one word."""
         if self.failures:
             return Verdict.FAILED
-        if not self.counts[DIGEST] and not self.counts[BACKFILL]:
+        if not any(self.counts[kind] for kind in (DIGEST, BACKFILL, STORE_PART)):
             return Verdict.NOTHING
         is_partial = self.entries or any(problem.is_partial for problem in self.problems)
         return Verdict.PARTIAL if is_partial else Verdict.INTACT
@@ -88,7 +91,9 @@ class Integrity:
             "targets": self.targets,
             "window": {"start": _shown(self.window.start), "end": _shown(self.window.end)},
             "verdict": self.verdict.value,
-            "checked": {kind: _counted(self.counts[kind]) for kind in _KINDS},
+            "checked": {
+                kind: _counted(self.counts[kind]) for kind in _KINDS if kind != STORE_PART or self.counts[kind]
+            },
             "failures": [_entry(one) for one in self.failures],
             "unproven": [_entry(one) for one in self.open_entries],
             "gaps": [_gap(one) for one in self.gaps],

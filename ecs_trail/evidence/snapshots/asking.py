@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from ecs_trail.evidence.aws import access_error, error_code
 from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.sources.aws import access_error, error_code
 
 Answer = dict[str, Any]
 #: Codes that say a thing is not there, which is an answer and no refusal.
@@ -53,6 +53,18 @@ class Asker:
     def list_all(self, call: str, member: str, **parameters: Any) -> list[Any]:
         """The entries of every page, following every token; those before a refusal are kept, and it is told."""
         return list(self._entries(call, member, parameters))
+
+    def pages(self, call: str, **parameters: Any) -> Iterator[Answer]:
+        """The answers of a call for which the SDK has no paginator, following every token; ends at a refusal."""
+        token: dict[str, Any] = {}
+        while True:
+            answer = self.ask(call, **parameters, **token)
+            if answer is None:
+                return
+            yield answer
+            if not answer.get("nextToken"):
+                return
+            token = {"nextToken": answer["nextToken"]}
 
     def _entries(self, call: str, member: str, parameters: Answer) -> Iterator[Any]:
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - optional

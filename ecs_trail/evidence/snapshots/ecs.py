@@ -1,6 +1,7 @@
 """ECS at one moment: tasks in every state, services, and which tasks of volumes are no longer known.
 
 *Amazon ECS API Reference*, ListTasks (`desiredStatus`), DescribeTasks (100 a call), DescribeServices (10 a call),
+DescribeCapacityProviders (10 a page; the members of `managedInstancesProvider` from botocore's model of the service),
 read on 2026-11-24. A task in DEPROVISIONING is wanted STOPPED and has no `stoppedAt`: nothing is filtered by that.
 """
 
@@ -29,6 +30,7 @@ class EcsState:
     failures: list[dict[str, Any]] = field(default_factory=list)
     services: list[dict[str, Any]] = field(default_factory=list)
     service_failures: list[dict[str, Any]] = field(default_factory=list)
+    providers: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def account(self) -> str | None:
@@ -48,11 +50,12 @@ class EcsState:
 
     @property
     def role_arns(self) -> list[str]:
-        """The infrastructure roles that tasks and services name, sorted."""
+        """The infrastructure roles that tasks, services and capacity providers name, sorted."""
         found = set(self._details("roleArn"))
         for service in self.services:
             # a service's own roleArn is the service-linked role of its load balancer
             found.update(_named_roles({key: value for key, value in service.items() if key != "roleArn"}))
+        found.update(_named_roles(self.providers))
         return sorted(arn for arn in found if parse_arn(arn) is not None)
 
 
@@ -72,7 +75,16 @@ def read_ecs(asker: Asker, clusters: Iterable[str]) -> EcsState:
             answer = plain(asker.ask("DescribeServices", cluster=cluster, services=some, include=["TAGS"]) or {})
             state.services += answer.get("services", ())
             state.service_failures += answer.get("failures", ())
+        _describe_providers(asker, state, cluster)
     return state
+
+
+def _describe_providers(asker: Asker, state: EcsState, cluster: str) -> None:
+    """The capacity providers of a cluster: those of Managed Instances are shown only where the cluster is named."""
+    known = {one.get("capacityProviderArn") for one in state.providers}
+    for answer in asker.pages("DescribeCapacityProviders", cluster=cluster):
+        found = plain(answer).get("capacityProviders", ())
+        state.providers += [one for one in found if one.get("capacityProviderArn") not in known]
 
 
 def ask_for(asker: Asker, state: EcsState, task_arns: Iterable[str]) -> None:

@@ -10,18 +10,22 @@ from typing import Any, Final
 
 from ecs_trail.arns import last_part, partition_of_region, role_key
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import ROLE_STATE, SERVICE_STATE, TASK_STATE, VOLUME_STATE, Problem
 from ecs_trail.evidence.snapshots.asking import Asker, Ledger, chunks, plain
 from ecs_trail.evidence.snapshots.ecs import EcsState, ask_for, read_ecs
 from ecs_trail.evidence.snapshots.iam import read_role
-from ecs_trail.evidence.sources.aws import make_client
 from ecs_trail.evidence.writing import write_whole
 from ecs_trail.times import format_time
 from ecs_trail.vocabulary import TAG_CREATED, TAG_MANAGED
 
 #: Every action a snapshot may call; `ecs-trail permissions` prints them.
 ECS_ACTIONS: Final = tuple(
-    f"ecs:{call}" for call in ("ListClusters", "ListTasks", "DescribeTasks", "ListServices", "DescribeServices")
+    f"ecs:{call}"
+    for call in (
+        *("ListClusters", "ListTasks", "DescribeTasks", "ListServices", "DescribeServices"),
+        "DescribeCapacityProviders",
+    )
 )
 EC2_ACTIONS: Final = ("ec2:DescribeVolumes",)
 IAM_ACTIONS: Final = tuple(
@@ -126,6 +130,9 @@ class _Taking:
         if state.services or state.service_failures:
             services = {"services": state.services, "failures": state.service_failures, "capturedAt": stamp}
             self._save(f"services-{region}", SERVICE_STATE, services, len(state.services))
+        if state.providers:
+            providers = {"capacityProviders": state.providers, "capturedAt": stamp}
+            self._save(f"capacity-providers-{region}", SERVICE_STATE, providers, len(state.providers))
         if volumes or not ec2.refused:
             account = state.account or next((arn.split(":")[4] for arn in _tasks_of(volumes, region)), None)
             place = {"CapturedAt": stamp, "Region": region, "Account": account, "Complete": not ec2.refused}

@@ -1,8 +1,8 @@
 """A table of CloudTrail events in Athena: the selection as one SQL query, its result as pages or Parquet.
 
 Calls, states and limits: *Amazon Athena API Reference*, "StartQueryExecution", "GetQueryExecution", "GetQueryResults"
-and "GetTableMetadata"; `UNLOAD`: *Amazon Athena User Guide*, "UNLOAD"; both as known on 2026-11-24. The query is
-bounded by the partitions of the table, which the catalog is asked for first.
+and "GetTableMetadata", as known on 2026-11-24; `UNLOAD`: *Amazon Athena User Guide*, "UNLOAD", read on that day. The
+query is bounded by the partitions of the table, which the catalog is asked for first.
 """
 
 import json
@@ -15,13 +15,14 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import make_client
-from ecs_trail.evidence.sources.base import ScanPlan
+from ecs_trail.evidence.sources.base import Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket
 from ecs_trail.evidence.sources.layout import PAD_DAYS
 from ecs_trail.evidence.sources.queries import (
     ATHENA_USD_PER_TB,
+    SPAN,
     Caller,
     Pause,
     athena_usd,
@@ -29,6 +30,7 @@ from ecs_trail.evidence.sources.queries import (
     end_unwanted,
     format_size,
     over_limit,
+    place_of,
     waits,
 )
 from ecs_trail.evidence.sources.sql import compile_sql, documented_table, table_of, text_literal
@@ -69,6 +71,9 @@ class AthenaSettings:
 class AthenaSource:
     """`athena://WORKGROUP/DATABASE.TABLE`."""
 
+    has_queries = True
+    _span = ""
+
     def __init__(
         self,
         workgroup: str,
@@ -93,6 +98,10 @@ class AthenaSource:
     def name(self) -> str:
         """The source as the user wrote it, without options."""
         return f"athena://{self.workgroup}/{self.database}.{self.table}"
+
+    def resume(self, kept: Kept) -> None:  # noqa: ARG002 - a query has no pages that last
+        """From now on pages carry the span they were asked for: a store asks for one span after the other."""
+        self._span = SPAN
 
     def plan(self, selection: Selection) -> ScanPlan:
         """The query for a table as the User Guide makes it; the table's own columns are known only after a look."""
@@ -145,7 +154,8 @@ class AthenaSource:
                 query.wait()
             finally:
                 query.stop()
-            yield from (self._objects(folder) if folder else self._pages(caller, query.query_id))
+            place = place_of(self.name, self._span, plan.selection.window)
+            yield from (self._objects(folder, place) if folder else self._pages(caller, query.query_id, place))
             yield from query.conclusion()
         finally:
             caller.close()
@@ -191,7 +201,7 @@ class AthenaSource:
                 ) from error
             raise
 
-    def _pages(self, caller: Caller, query_id: str) -> Iterator[Fetched]:
+    def _pages(self, caller: Caller, query_id: str, place: str) -> Iterator[Fetched]:
         """The rows, each page with the header that Athena gives only once."""
         token: str | None = None
         number = 0
@@ -202,10 +212,10 @@ class AthenaSource:
             token = answer.get("NextToken") or None
             expected = number + (token is not None)
             yield Fetched(
-                f"{self.name}/page-{number:05d}", data=_page_bytes(answer["ResultSet"], number), expected=expected
+                f"{place}/page-{number:05d}", data=_page_bytes(answer["ResultSet"], number), expected=expected
             )
 
-    def _objects(self, folder: str) -> Iterator[Fetched]:
+    def _objects(self, folder: str, place: str) -> Iterator[Fetched]:
         match = _S3.fullmatch(folder)
         name, prefix = (match.group(1), (match.group(2) or "/")[1:]) if match else ("", "")
         client = self._client("s3")
@@ -217,7 +227,7 @@ class AthenaSource:
                     yield Fetched(one.source, problem=one, expected=len(found))
                     continue
                 read = bucket.read(one)
-                source = f"{self.name}/part-{number:05d}"
+                source = f"{place}/part-{number:05d}"
                 problem = read.problem and Problem(source, read.problem.kind, f"{one.key}: {read.problem.detail}")
                 yield Fetched(source, data=read.data, problem=problem, expected=len(found))
         finally:

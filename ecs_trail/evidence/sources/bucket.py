@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ecs_trail.evidence.aws import DENIED, DeniedError, denial, error_code, error_message, explained
 from ecs_trail.evidence.compression import EXPANSION_LIMIT, USUAL
 from ecs_trail.evidence.ledger import Fetched, Problem
-from ecs_trail.evidence.sources.aws import DENIED, DeniedError, denial, error_code, error_message, explained
 
 LIST: Final = "s3:ListBucket"
 LIST_VERSIONS: Final = "s3:ListBucketVersions"

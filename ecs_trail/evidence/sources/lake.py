@@ -1,8 +1,8 @@
 """An event data store of CloudTrail Lake: the selection as one SQL query, read back as whole events.
 
 Closed to new customers since 2026-05-31 (*AWS CloudTrail User Guide*, "CloudTrail Lake availability change"); existing
-stores go on. Calls, states and limits: *AWS CloudTrail API Reference*, "StartQuery", "DescribeQuery" and
-"GetQueryResults"; columns: *AWS CloudTrail User Guide*, "Supported event schemas"; all as known on 2026-11-24.
+stores go on. Columns: same guide, "Supported SQL schemas for event data stores"; both read on 2026-11-24. Calls, states
+and limits: *AWS CloudTrail API Reference*, "StartQuery", "DescribeQuery" and "GetQueryResults", as known on that day.
 """
 
 import json
@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import make_client
-from ecs_trail.evidence.sources.base import ScanPlan
+from ecs_trail.evidence.sources.base import Kept, ScanPlan
 from ecs_trail.evidence.sources.queries import (
     LAKE_USD_PER_GB,
+    SPAN,
     Caller,
     Pause,
     charged,
@@ -24,6 +25,7 @@ from ecs_trail.evidence.sources.queries import (
     format_size,
     lake_usd,
     over_limit,
+    place_of,
     waits,
 )
 from ecs_trail.evidence.sources.sql import Column, Table, compile_sql
@@ -59,6 +61,9 @@ _COLUMNS: Final = (
 class LakeSource:
     """`lake://EVENT_DATA_STORE`: an id, or the ARN, which tells the Region and the owner as well."""
 
+    has_queries = True
+    _span = ""
+
     def __init__(
         self,
         store: str,
@@ -80,6 +85,10 @@ class LakeSource:
         self.max_scan = max_scan
         self._client = client or (lambda region: make_client("cloudtrail", region, own_retries=True))
         self._pause = pause
+
+    def resume(self, kept: Kept) -> None:  # noqa: ARG002 - a query has no pages that last
+        """From now on pages carry the span they were asked for: a store asks for one span after the other."""
+        self._span = SPAN
 
     def plan(self, selection: Selection) -> ScanPlan:
         """The one query, as it will be sent."""
@@ -107,7 +116,7 @@ class LakeSource:
         try:
             query_id = self._start(caller, statement)
             scanned = self._wait(caller, query_id)
-            yield from self._pages(caller, query_id)
+            yield from self._pages(caller, query_id, place_of(self.name, self._span, plan.selection.window))
             charge = Charge(self.name, "cloudtrail-lake", query_id, scanned, lake_usd(scanned), statement)
             yield charged(charge)
         finally:
@@ -159,7 +168,7 @@ class LakeSource:
             raise AccessError(f"the query {query_id} of {self.name} ended as {state}: {reason}")
         return scanned
 
-    def _pages(self, caller: Caller, query_id: str) -> Iterator[Fetched]:
+    def _pages(self, caller: Caller, query_id: str, place: str) -> Iterator[Fetched]:
         token: str | None = None
         number = rows = total = 0
         while token is not None or number == 0:
@@ -171,9 +180,7 @@ class LakeSource:
             total = answer.get("QueryStatistics", {}).get("TotalResultsCount") or total
             data = json.dumps({"QueryResultRows": answer.get("QueryResultRows", [])}, ensure_ascii=False)
             expected = max(number + (token is not None), -(-total // _PAGE))
-            yield Fetched(
-                f"{self.name}/page-{number:05d}", data=data.encode("utf-8", "surrogatepass"), expected=expected
-            )
+            yield Fetched(f"{place}/page-{number:05d}", data=data.encode("utf-8", "surrogatepass"), expected=expected)
         if rows < total:
             words = f"{rows:,} of {total:,} rows of the result came; the rest is missing."
             yield Fetched(self.name, problem=Problem(self.name, "truncated_file", words))

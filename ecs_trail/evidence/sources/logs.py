@@ -1,7 +1,8 @@
 """A log group of CloudWatch Logs that a trail writes to, asked by FilterLogEvents.
 
-Calls and limits: *Amazon CloudWatch Logs API Reference*, "FilterLogEvents"; what a trail sends there: *AWS CloudTrail
-User Guide*, "Monitoring CloudTrail Log Files with Amazon CloudWatch Logs"; both as known on 2026-11-24.
+Calls and limits: *Amazon CloudWatch Logs API Reference*, "FilterLogEvents", read on 2026-11-24 (1 MB or 10,000 events a
+page; a page may be empty and not the last). What a trail sends there: *AWS CloudTrail User Guide*, "Monitoring
+CloudTrail Log Files with Amazon CloudWatch Logs", as known on that day.
 """
 
 import json
@@ -13,12 +14,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.ledger import Fetched
-from ecs_trail.evidence.sources.aws import make_client
-from ecs_trail.evidence.sources.base import ScanPlan
+from ecs_trail.evidence.sources.base import Kept, ScanPlan
 from ecs_trail.evidence.sources.layout import LEAD, PAD_DAYS
 from ecs_trail.evidence.sources.patterns import patterns
-from ecs_trail.evidence.sources.queries import Caller, Pause
+from ecs_trail.evidence.sources.queries import SPAN, Caller, Pause, place_of
 from ecs_trail.selection import Selection
 from ecs_trail.times import EVER, Window, format_time
 
@@ -41,6 +42,9 @@ class LogsPlan(ScanPlan):
 
 class LogsSource:
     """`logs://REGION/LOG_GROUP`: a name as it stands, or the ARN of a log group of another account."""
+
+    has_queries = True
+    _span = ""
 
     def __init__(
         self,
@@ -67,6 +71,10 @@ class LogsSource:
     def name(self) -> str:
         """The source as the user wrote it."""
         return f"logs://{self.region}/{self.group}"
+
+    def resume(self, kept: Kept) -> None:  # noqa: ARG002 - a query has no pages that last
+        """From now on pages carry the span they were asked for: a store asks for one span after the other."""
+        self._span = SPAN
 
     def plan(self, selection: Selection) -> LogsPlan:
         """The patterns, each asked over the whole span, and why the span is wider than the window."""
@@ -125,7 +133,8 @@ class LogsSource:
             token = answer.get("nextToken") or None
             items = [{"message": one.get("message", "")} for one in answer.get("events", ())]
             data = json.dumps({"logEvents": items}, ensure_ascii=False).encode("utf-8", "surrogatepass")
-            name = f"{self.name}/pattern-{number:02d}/page-{page:05d}"
+            place = place_of(self.name, self._span, plan.selection.window)
+            name = f"{place}/pattern-{number:02d}/page-{page:05d}"
             yield Fetched(name, data=data, expected=page + (token is not None) + len(plan.patterns) - number)
 
 

@@ -16,9 +16,7 @@ from typing import Any, Final
 
 from ecs_trail.arns import partition_of_region
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
-from ecs_trail.evidence.ledger import Problem
-from ecs_trail.evidence.sources.asking import Question, home_region, is_home_confirmed, questions
-from ecs_trail.evidence.sources.aws import (
+from ecs_trail.evidence.aws import (
     BAD_CREDENTIALS,
     EXPIRED,
     THROTTLED,
@@ -27,6 +25,8 @@ from ecs_trail.evidence.sources.aws import (
     error_code,
     make_client,
 )
+from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.sources.asking import Question, home_region, is_home_confirmed, questions
 from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.checkpoints import HISTORY, Checkpoint, Estimate, PageLog, Progress
 from ecs_trail.evidence.sources.pacing import LOOKUP_RATE, Pacer, shared_pacer

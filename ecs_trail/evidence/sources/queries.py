@@ -7,11 +7,13 @@ pricing*: 0.005 USD for each GB scanned by a query of CloudTrail Lake), as known
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
-from ecs_trail.evidence.sources.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
+from ecs_trail.times import Window
 
 Pause = Callable[[float], None]
 
@@ -19,6 +21,8 @@ ATHENA_USD_PER_TB: Final = 5.0
 LAKE_USD_PER_GB: Final = 0.005
 #: Refusals for speed, or broken connections, in a row before giving up; about three minutes of waiting.
 PATIENCE: Final = 12
+#: Marks a source whose pages go into a store.
+SPAN: Final = "by span"
 _LONGEST_PAUSE: Final = 20.0
 _ATHENA_LEAST: Final = 10 * 2**20
 _BUSY: Final = frozenset({"MaxConcurrentQueriesException"})
@@ -127,6 +131,12 @@ def athena_usd(scanned: int) -> float:
 def lake_usd(scanned: int) -> float:
     """The estimated price of a query of CloudTrail Lake."""
     return round(scanned / 2**30 * LAKE_USD_PER_GB, 6)
+
+
+def place_of(name: str, marked: str, window: Window) -> str:
+    """How the pages of a query are named: by the source, and where they go into a store, by the span asked for."""
+    start, end = (f"{one.astimezone(UTC):%Y%m%dT%H%M%SZ}" if one else "" for one in (window.start, window.end))
+    return f"{name}/{start}-{end}" if marked else name
 
 
 def charged(charge: Charge) -> Fetched:

@@ -15,13 +15,14 @@ from itertools import chain
 from typing import Any, Final, TypeVar
 
 from ecs_trail.errors import AccessError, UsageError
+from ecs_trail.evidence.aws import DeniedError, make_client
 from ecs_trail.evidence.compression import EXPANSION_LIMIT
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.sources import layout
-from ecs_trail.evidence.sources.aws import DeniedError, make_client
 from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
+from ecs_trail.evidence.store import Store
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
 
@@ -39,6 +40,9 @@ _GET_PRICE: Final = 0.0004 / 1000
 _KEYS_A_LIST: Final = 1000
 _DATED: Final = "; of keys with a day or an hour, those that may hold something of the window"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/.-]+")
+
+
+_NOTHING: Final = Kept(lambda _name, _identity: False, {})
 
 
 class S3Source:
@@ -63,11 +67,16 @@ class S3Source:
         self.requester_pays = requester_pays
         self._client = client or (lambda: make_client("s3", connections=readers + _LISTERS))
         self._readers = readers
-        self._kept = Kept(lambda _name, _identity: False, {})
+        self._kept: Kept = _NOTHING
 
     def resume(self, kept: Kept) -> None:
         """Leave out objects that are held with the same size and ETag."""
         self._kept = kept
+
+    def held_store(self) -> Store | None:
+        """The store that was collected to this very prefix, if there is one: its manifest is looked for."""
+        is_plain = not self.requester_pays and not self.bucket.startswith("arn:")
+        return Store.found_at(self.name, self._client) if is_plain else None
 
     @property
     def name(self) -> str:
@@ -119,6 +128,12 @@ class S3Source:
     ) -> Iterator[Fetched]:
         survey = _Survey(bucket, selection, listers)
         places = survey.places(self.prefix)
+        stored = self.held_store() if places is None and not layout.locate(self.prefix).is_plain else None
+        if stored is not None:
+            if self._kept is not _NOTHING:
+                raise stored.no_source()
+            yield from stored.fetch(selection)
+            return
         for remark in survey.remarks:
             yield Fetched(remark.source, problem=remark)
         tally = _Tally()

@@ -1,18 +1,17 @@
 """One step into a store: parts written aside, then the manifest line that makes them count."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 
 from ecs_trail.evidence.ledger import Problem, Receipt
 from ecs_trail.evidence.merging import merge_flagged
 from ecs_trail.evidence.packing import Chunk
+from ecs_trail.evidence.store.disks import Disk, Writing
 from ecs_trail.evidence.store.documents import Document, write_documents
-from ecs_trail.evidence.store.folder import write_part
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.parts import Sealed, span_of, write_events
 from ecs_trail.evidence.store.plain import (
@@ -83,7 +82,7 @@ class Batch:
         return not (self.chunks or self.sealed or self.units or self.documents)
 
 
-def lines_of(folder: Path, manifest: Manifest, batch: Batch, known: frozenset[Document]) -> tuple[list[Line], int]:
+def lines_of(disk: Disk, manifest: Manifest, batch: Batch, known: frozenset[Document]) -> tuple[list[Line], int]:
     """Write the parts of a batch, and give the lines that make them count with the number of rows. Documents that are
     `known` are left out. Raises `OSError`.
     """
@@ -91,15 +90,15 @@ def lines_of(folder: Path, manifest: Manifest, batch: Batch, known: frozenset[Do
     number = manifest.next_number + len(lines)
     run = batch.run.to_plain()
     table, duplicates = merge_flagged(batch.chunks)
-    parts = [event_part(folder, number, table)] if table.num_rows else []
-    parts += [sealed_part(folder, number, one, batch.apart) for one in batch.sealed]
+    parts = [event_part(disk, number, table)] if table.num_rows else []
+    parts += [sealed_part(disk, number, one, batch.apart) for one in batch.sealed]
     rows = table.num_rows + sum(one.rows for one in batch.sealed)
     if batch.units:
         units = table_of(batch.units, number, batch.run.source, run["selection"])
-        parts.append(unit_part(folder, number, units))
+        parts.append(unit_part(disk, number, units))
     documents = sorted(set(batch.documents) - known, key=lambda one: (one.kind, one.source, one.text))
     if documents:
-        parts.append(document_part(folder, number, documents))
+        parts.append(document_part(disk, number, documents))
     receipt = Receipt()
     for unit in batch.units:
         receipt.add(unit.reading)
@@ -151,38 +150,41 @@ def selection_lines(manifest: Manifest, *selections: Selection) -> list[Line]:
     ]
 
 
-def event_part(folder: Path, number: int, table: pa.Table) -> Line:
+def event_part(disk: Disk, number: int, table: pa.Table) -> Line:
     """Write events as a part; gives its entry in the manifest. Raises `OSError`."""
-    entry = _part(folder, "events", number, "parquet", lambda path: write_events(path, table))
+    entry = _part(disk, "events", number, "parquet", lambda target: write_events(target, table))
     span = map(time_to_plain, span_of(table))
     return {**entry, "rows": table.num_rows, "span": [*span]}
 
 
-def sealed_part(folder: Path, number: int, sealed: Sealed, apart: Selection) -> Line:
+def sealed_part(disk: Disk, number: int, sealed: Sealed, apart: Selection) -> Line:
     """Write a part that is finished. Its entry says that it holds no event of `apart`. Raises `OSError`."""
-    entry = _part(folder, "events", number, "parquet", lambda path: _put(path, sealed.data))
+    entry = _part(disk, "events", number, "parquet", lambda target: _put(target, sealed.data))
     span = [time_to_plain(sealed.first), time_to_plain(sealed.last)]
     return {**entry, "rows": sealed.rows, "span": span, WITHOUT: digest_of(selection_to_plain(apart))}
 
 
-def _put(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
+def _put(target: Path | BinaryIO, data: bytes) -> None:
+    if isinstance(target, Path):
+        target.write_bytes(data)
+    else:
+        target.write(data)
 
 
-def unit_part(folder: Path, number: int, table: pa.Table) -> Line:
+def unit_part(disk: Disk, number: int, table: pa.Table) -> Line:
     """Write units as a part. Raises `OSError`."""
-    entry = _part(folder, "units", number, "parquet", lambda path: write_units(path, table))
+    entry = _part(disk, "units", number, "parquet", lambda target: write_units(target, table))
     return {**entry, "rows": table.num_rows}
 
 
-def document_part(folder: Path, number: int, documents: list[Document]) -> Line:
+def document_part(disk: Disk, number: int, documents: list[Document]) -> Line:
     """Write documents as a part. Raises `OSError`."""
-    entry = _part(folder, "documents", number, "jsonl", lambda path: write_documents(path, documents))
+    entry = _part(disk, "documents", number, "jsonl", lambda target: write_documents(target, documents))
     return {**entry, "rows": len(documents)}
 
 
-def _part(folder: Path, kind: str, number: int, suffix: str, write: Callable[[Path], None]) -> Line:
-    name, digest, size = write_part(folder, lambda short: f"{kind}-{number:08d}-{short}.{suffix}", write)
+def _part(disk: Disk, kind: str, number: int, suffix: str, write: Writing) -> Line:
+    name, digest, size = disk.put(lambda short: f"{kind}-{number:08d}-{short}.{suffix}", write)
     return {"name": name, "kind": kind, "sha256": digest, "bytes": size}
 
 

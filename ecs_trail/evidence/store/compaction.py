@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,9 +13,10 @@ from ecs_trail.arrays import counted, joined
 from ecs_trail.evidence.ledger import Spans, merge_spans
 from ecs_trail.evidence.merging import merge_flagged
 from ecs_trail.evidence.store.batches import TOOL, WITHOUT, document_part, event_part, sealed_part, unit_part
+from ecs_trail.evidence.store.disks import Disk
 from ecs_trail.evidence.store.documents import read_documents
 from ecs_trail.evidence.store.manifest import Line, Manifest
-from ecs_trail.evidence.store.parts import ALIKE, EventWriter, Sealed, chunks, columns
+from ecs_trail.evidence.store.parts import ALIKE, EventWriter, Sealed, chunks, columns, span_of_part
 from ecs_trail.evidence.store.plain import selection_from_plain, spans_from_plain, spans_to_plain, time_to_plain
 from ecs_trail.evidence.store.units import live, read_units
 from ecs_trail.selection import Selection, everything
@@ -29,28 +29,31 @@ _INDEX: Final = "index"
 
 @dataclass(frozen=True, slots=True)
 class Compacted:
-    """What compacting did: parts before and after, and how many copies of events were dropped."""
+    """What compacting did: parts before and after, how many copies of events were dropped, and how many files of no
+    use any more were deleted from a bucket.
+    """
 
     parts_before: int
     parts_after: int
     duplicates: int
+    swept: int = 0
 
 
-def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
+def compacted(disk: Disk, manifest: Manifest, *, rows: int) -> tuple[list[Line], Compacted]:
     """Write the new parts; gives the lines of the new manifest, none when there is nothing to do. Raises `OSError`."""
     before = list(manifest.parts())
     batches = [line for line in manifest.kind("batch") if line["parts"]]
     if len(batches) <= 1:
         return [], Compacted(len(before), len(before), 0)
     number = manifest.next_number
-    parts, dropped = _event_parts(folder, manifest, number, rows)
-    units = read_units(folder, manifest)
+    parts, dropped = _event_parts(disk, manifest, number, rows)
+    units = read_units(disk, manifest)
     kept = live(units, manifest)
     if kept.num_rows:
-        parts.append(unit_part(folder, number, kept))
-    documents = read_documents(folder, manifest)
+        parts.append(unit_part(disk, number, kept))
+    documents = read_documents(disk, manifest)
     if documents:
-        parts.append(document_part(folder, number, documents))
+        parts.append(document_part(disk, number, documents))
     superseded = _total(units) - _total(kept)
     merged = {**_merged(batches, dropped, superseded), "number": number, "parts": parts}
     header = {**manifest.lines[0], "generation": manifest.lines[0]["generation"] + 1}
@@ -58,26 +61,27 @@ def compacted(folder: Path, manifest: Manifest, *, rows: int) -> tuple[list[Line
     return lines, Compacted(len(before), len(parts), dropped)
 
 
-def _event_parts(folder: Path, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
-    paths = [folder / part["name"] for part in manifest.parts("events")]
+def _event_parts(disk: Disk, manifest: Manifest, number: int, rows: int) -> tuple[list[Line], int]:
+    parts = list(manifest.parts("events"))
     made: list[Line] = []
     apart = _apart(manifest)
     held: list[pa.Table] = []
     dropped = 0
-    for window in _slices(paths, rows):
+    for window in _slices(disk, parts, rows):
         selection = everything().during(window)
-        found = [selection_chunk for path in paths for selection_chunk in chunks(path, selection)]
+        near = [part for part in parts if window.overlaps(*span_of_part(part))]
+        found = [chunk for part in near for chunk in chunks(disk.opened(part), selection)]
         table, copies = merge_flagged(found)
         dropped += copies
         if apart is not None:
             table, others = _split(table, apart)
             if others is not None:
-                made.append(sealed_part(folder, number, others, apart))
+                made.append(sealed_part(disk, number, others, apart))
         held += [table] if table.num_rows else []
         if apart is None or sum(one.num_rows for one in held) >= rows:
-            made += [event_part(folder, number, pa.concat_tables(held))] if held else []
+            made += [event_part(disk, number, pa.concat_tables(held))] if held else []
             held = []
-    return [*made, *([event_part(folder, number, pa.concat_tables(held))] if held else ())], dropped
+    return [*made, *([event_part(disk, number, pa.concat_tables(held))] if held else ())], dropped
 
 
 def _apart(manifest: Manifest) -> Selection | None:
@@ -96,9 +100,9 @@ def _split(table: pa.Table, apart: Selection) -> tuple[pa.Table, Sealed | None]:
     return table.take(mine), writer.sealed()
 
 
-def _slices(paths: list[Path], rows: int) -> Iterator[Window]:
+def _slices(disk: Disk, parts: list[Line], rows: int) -> Iterator[Window]:
     """Windows of about so many rows each, at whole seconds, so that copies of an event stay together."""
-    read = [table.column("event_time") for path in paths for table in columns(path, ["event_time"], EVER)]
+    read = [table.column("event_time") for part in parts for table in columns(disk.opened(part), ["event_time"], EVER)]
     if not read:
         return
     times = pa.chunked_array([chunk for column in read for chunk in column.chunks])

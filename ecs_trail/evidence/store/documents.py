@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 from ecs_trail.evidence.ledger import TaskText
+from ecs_trail.evidence.store.disks import Disk
 from ecs_trail.evidence.store.manifest import Manifest
 from ecs_trail.evidence.store.plain import time_to_plain
 
@@ -33,20 +35,24 @@ class Document:
         return cls(found.kind, found.source, text, time_to_plain(max(moments, default=None)))
 
 
-def write_documents(path: Path, documents: Iterable[Document]) -> None:
+def write_documents(target: Path | BinaryIO, documents: Iterable[Document]) -> None:
     """Write documents as JSON lines. Raises `OSError`."""
     lines = (
         json.dumps({"kind": one.kind, "source": one.source, "captured_at": one.captured_at, "text": one.text})
         for one in documents
     )
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+    data = "".join(f"{line}\n" for line in lines).encode("ascii")
+    if isinstance(target, Path):
+        target.write_bytes(data)
+    else:
+        target.write(data)
 
 
-def read_documents(folder: Path, manifest: Manifest) -> list[Document]:
+def read_documents(disk: Disk, manifest: Manifest) -> list[Document]:
     """All documents of a store, each once, sorted. Raises `OSError`, and `ValueError` for a file that was altered."""
     found: set[Document] = set()
     for part in manifest.parts("documents"):
-        for line in (folder / part["name"]).read_text(encoding="ascii").splitlines():
+        for line in disk.read(part).decode("ascii").splitlines():
             one = json.loads(line)
             found.add(Document(one["kind"], one["source"], one["text"], one["captured_at"]))
     return sorted(found, key=lambda one: (one.kind, one.source, one.text))

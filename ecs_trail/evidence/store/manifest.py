@@ -5,6 +5,7 @@ run, a selection that later lines name by its digest. A last line that a crash c
 """
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,9 +54,14 @@ def holds_store(folder: Path) -> bool:
     """True for a folder whose manifest is one of ours."""
     try:
         with (folder / MANIFEST).open("rb") as stream:
-            return b'"format":"ecs-trail/store/' in stream.readline(4096)
+            return is_manifest(stream.readline(4096))
     except OSError:
         return False
+
+
+def is_manifest(data: bytes) -> bool:
+    """True for bytes that begin as a manifest of ours."""
+    return b'"format":"ecs-trail/store/' in data[:4096].partition(b"\n")[0]
 
 
 def load(folder: Path, known: Manifest | None = None) -> Manifest:
@@ -72,9 +78,19 @@ def load(folder: Path, known: Manifest | None = None) -> Manifest:
         raise UsageError(
             f"there is no store in '{folder}': {error.strerror or error}.", hint="ecs-trail collect makes one."
         ) from error
-    _take(made, data.split(b"\n")[:-1], folder)  # what follows the last end of line was cut short
+    return _taken(made, data, str(folder))
+
+
+def parsed(data: bytes, where: str, known: Manifest | None = None) -> Manifest:
+    """The manifest made of all its bytes. Raises as `load`."""
+    made = _still(io.BytesIO(data), known) or Manifest()
+    return _taken(made, data[made.size :], where)
+
+
+def _taken(made: Manifest, data: bytes, where: str) -> Manifest:
+    _take(made, data.split(b"\n")[:-1], where)  # what follows the last end of line was cut short
     if not made.lines or made.lines[0].get("format") != FORMAT:
-        raise UsageError(f"'{folder}' holds no store this version can read.", hint=f"expected is {FORMAT}.")
+        raise UsageError(f"'{where}' holds no store this version can read.", hint=f"expected is {FORMAT}.")
     return made
 
 
@@ -83,20 +99,20 @@ def _still(stream: BinaryIO, known: Manifest | None) -> Manifest | None:
     if known is None or not known.chain:
         return None
     tail = f'{_TAIL}{known.chain}"}}\n'.encode()
-    stream.seek(known.size - len(tail))
+    stream.seek(max(known.size - len(tail), 0))
     return Manifest([*known.lines], known.size, known.chain) if stream.read(len(tail)) == tail else None
 
 
-def _take(made: Manifest, texts: list[bytes], folder: Path) -> None:
+def _take(made: Manifest, texts: list[bytes], where: str) -> None:
     for number, text in enumerate(texts, 1):
         line = _parsed(text)
         if line is None and number == len(texts):
             return  # a crash of the machine can leave the last line as zeros
         if line is None or line.get("chain") != _next(made.chain, text[:-_TAIL_LENGTH] + b"}"):
             raise IntegrityError(
-                f"line {len(made.lines) + 1} of the manifest of '{folder}' was altered, or does not follow the one "
+                f"line {len(made.lines) + 1} of the manifest of '{where}' was altered, or does not follow the one "
                 "before.",
-                hint="restore the folder from a copy; its parts can still be read as Parquet files.",
+                hint="restore it from a copy; its parts can still be read as Parquet files.",
             )
         made.lines.append(line)
         made.chain = line.pop("chain")
@@ -105,7 +121,7 @@ def _take(made: Manifest, texts: list[bytes], folder: Path) -> None:
 
 def append(folder: Path, manifest: Manifest, lines: Sequence[Line]) -> None:
     """Add lines and bring them to the disk; only under the writers' lock. Raises `OSError`; then nothing was added."""
-    data, chain = _encoded(lines, manifest.chain)
+    data, chain = encoded(lines, manifest.chain)
     handle = os.open(folder / MANIFEST, os.O_RDWR)
     try:
         os.ftruncate(handle, manifest.size)  # what a crash cut short, or this very call failed to write before
@@ -127,7 +143,7 @@ def append(folder: Path, manifest: Manifest, lines: Sequence[Line]) -> None:
 
 def replace_all(folder: Path, lines: Sequence[Line]) -> None:
     """Put a new manifest in place of the old one, in one step. Raises `OSError`."""
-    data, _ = _encoded(lines, "")
+    data, _ = encoded(lines, "")
     write_part(folder, lambda _: MANIFEST, lambda path: _put(path, data))
     sync_folder(folder)
 
@@ -136,7 +152,8 @@ def _put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def _encoded(lines: Iterable[Line], chain: str) -> tuple[bytes, str]:
+def encoded(lines: Iterable[Line], chain: str) -> tuple[bytes, str]:
+    """Lines as bytes, each chained to the one before, and the digest of the last."""
     texts: list[bytes] = []
     for line in lines:
         body = json.dumps(line, separators=(",", ":"), sort_keys=True).encode()

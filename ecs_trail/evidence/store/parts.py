@@ -8,11 +8,11 @@ itself, most of the bytes, stands last.
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from ecs_trail import arrays
 from ecs_trail.arrays import Places, counted, joined, values_of, whole_numbers
 from ecs_trail.evidence.packing import REBUILT, Chunk, batch_of
+from ecs_trail.evidence.store.disks import Opened
 from ecs_trail.evidence.store.pruning import may_hold
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection, everything
@@ -68,12 +69,12 @@ class Sealed:
     last: datetime
 
 
-def write_events(path: Path, table: pa.Table) -> None:
+def write_events(target: Path | BinaryIO, table: pa.Table) -> None:
     """Write rows sorted by time (`EVENT_SCHEMA` and the flag of `packing.REBUILT`) as one Parquet file. Raises
     `OSError`.
     """
     time = STORED_SCHEMA.get_field_index("event_time")
-    with _writer(path, sorting_columns=[pq.SortingColumn(time)]) as writer:
+    with _writer(target, sorting_columns=[pq.SortingColumn(time)]) as writer:
         writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=GROUP_ROWS)
 
 
@@ -106,7 +107,7 @@ class EventWriter:
         return Sealed(data, self._rows, min(self._span), max(self._span))
 
 
-def _writer(where: Path | pa.BufferOutputStream, **options: Any) -> pq.ParquetWriter:
+def _writer(where: Any, **options: Any) -> pq.ParquetWriter:
     known = inspect.signature(pq.ParquetWriter.__init__).parameters
     if "bloom_filter_options" in known:  # pyarrow 24 and later
         options["bloom_filter_options"] = {name: {"ndv": GROUP_ROWS, "fpp": 0.01} for name in _BLOOMED}
@@ -126,21 +127,27 @@ def span_of(table: pa.Table) -> tuple[datetime, datetime]:
     return arrays.span_of(table.column("event_time"))
 
 
-def chunks(path: Path, selection: Selection) -> Iterator[Chunk]:
+def span_of_part(part: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """The same of a part, as the manifest has it."""
+    first, last = (datetime.fromisoformat(one) for one in part["span"])
+    return first, last
+
+
+def chunks(opened: Opened, selection: Selection) -> Iterator[Chunk]:
     """The rows of a part that belong to the selection, a row group at a time. Raises `OSError` and
     `pa.ArrowException`.
     """
-    return map(batch_of, found(path, selection, _NAMES))
+    return map(batch_of, found(opened, selection, _NAMES))
 
 
-def found(path: Path, selection: Selection, names: Sequence[str]) -> Iterator[pa.Table]:
+def found(source: Opened, selection: Selection, names: Sequence[str]) -> Iterator[pa.Table]:
     """Some columns of the rows of a part that belong to the selection, a row group at a time. Raises as `chunks`.
 
     Groups whose statistics rule every clause out are skipped; of the others the columns asked for are read only where
     rows belong to the selection.
     """
     asked = [name for name in _ASKED if name in selection.columns]
-    with pq.ParquetFile(path) as opened:
+    with pq.ParquetFile(source) as opened:
         every = range(opened.num_row_groups)
         groups = [number for number in every if may_hold(opened.metadata.row_group(number), selection)]
         if not asked:
@@ -175,10 +182,10 @@ def _taken(opened: pq.ParquetFile, hits: list[tuple[int, Places]], names: Sequen
     return rows if len(places) == rows.num_rows else rows.take(whole_numbers(places))
 
 
-def columns(path: Path, names: list[str], window: Window) -> Iterator[pa.Table]:
+def columns(source: Opened, names: list[str], window: Window) -> Iterator[pa.Table]:
     """Some columns of the row groups that may lie in a window. Raises as `chunks`."""
     selection = everything().during(window)
-    with pq.ParquetFile(path) as opened:
+    with pq.ParquetFile(source) as opened:
         for number in range(opened.num_row_groups):
             if may_hold(opened.metadata.row_group(number), selection):
                 yield opened.read_row_group(number, columns=names)

@@ -1,77 +1,110 @@
 """`Store`: the door to one store."""
 
+import random
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 
 from ecs_trail.arrays import empty
-from ecs_trail.errors import IntegrityError, UsageError
+from ecs_trail.errors import AccessError, IntegrityError, UsageError
+from ecs_trail.evidence.aws import DeniedError
 from ecs_trail.evidence.ledger import Fetched, Problem, Receipt, Stored, merge_spans
 from ecs_trail.evidence.merging import KEYS, merge, order_of
 from ecs_trail.evidence.packing import Chunk
-from ecs_trail.evidence.store import folder as disk
-from ecs_trail.evidence.store import manifest as lines
 from ecs_trail.evidence.store.batches import TOOL, WITHOUT, Batch, Run, end_lines, lines_of
 from ecs_trail.evidence.store.compaction import PART_ROWS, Compacted, compacted
+from ecs_trail.evidence.store.disks import FolderDisk, Opened, OvertakenError
 from ecs_trail.evidence.store.documents import Document, read_documents, task_texts
-from ecs_trail.evidence.store.manifest import Line, Manifest
-from ecs_trail.evidence.store.parts import chunks, columns, found
+from ecs_trail.evidence.store.folder import MANIFEST
+from ecs_trail.evidence.store.manifest import FORMAT, Line, Manifest
+from ecs_trail.evidence.store.parts import chunks, columns, found, span_of_part
 from ecs_trail.evidence.store.plain import problems_from_plain, selection_from_plain, spans_from_plain, time_from_plain
+from ecs_trail.evidence.store.remote import SCHEME, BucketDisk
 from ecs_trail.evidence.store.summary import summary_of
 from ecs_trail.evidence.store.units import held, read_units, receipt_of
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection, everything
 from ecs_trail.times import Window
 
+Made = TypeVar("Made")
+
+#: How long parts that a manifest no longer names stay in a bucket, for who is reading them.
+GRACE: Final = timedelta(days=1)
+_ATTEMPTS: Final = 40
+
 
 class Store:
     """An append-only folder of evidence: Parquet parts that any tool reads, and a manifest that says what counts.
 
-    `Store("case-042")` names a store; the disk is touched only by what is asked of it. `et.investigate` and `et.read`
-    take a store as a source, and so does the command line (`store:DIR`).
+    `Store("case-042")` names a store, and so does `Store("s3://bucket/prefix")`; the place is touched only by what is
+    asked of it. `et.investigate` and `et.read` take a store as a source, and so does the command line (`store:DIR`).
     """
 
-    def __init__(self, path: Path | str) -> None:
-        """`path`: the folder."""
-        self.path = Path(path)
+    def __init__(self, place: Path | str | FolderDisk | BucketDisk) -> None:
+        """`place`: the folder, or `s3://BUCKET/PREFIX`. Raises `UsageError` for a place that names no bucket."""
+        self.disk = place if isinstance(place, (FolderDisk, BucketDisk)) else _disk(place)
         self._known: Manifest | None = None
+
+    @classmethod
+    def found_at(cls, place: str, client: Callable[[], Any]) -> "Store | None":
+        """The store at a place in S3, if there is one that may be read. Raises `AccessError`."""
+        made = cls(BucketDisk(place, client))
+        try:
+            return made if made.exists else None
+        except DeniedError:  # who may not list gets no other answer for an object that is not there
+            return None
 
     def __repr__(self) -> str:
         """As it is written in code."""
-        return f"Store({self.path.as_posix()!r})"
+        return f"Store({self.disk.name!r})"
 
     @property
     def name(self) -> str:
         """The store as a source on the command line."""
-        return f"store:{self.path.as_posix()}"
+        return f"store:{self.disk.name}"
+
+    @property
+    def path(self) -> Path:
+        """The folder. Raises `UsageError` for a store in a bucket."""
+        if isinstance(self.disk, FolderDisk):
+            return self.disk.path
+        raise UsageError(f"'{self.disk.name}' is no folder.", hint="aws s3 sync copies a store to one.")
 
     @property
     def exists(self) -> bool:
-        """True when the folder holds a store."""
-        return lines.holds_store(self.path)
+        """True when there is a store at the place. Raises `AccessError`."""
+        return self.disk.holds_store()
+
+    def no_source(self) -> UsageError:
+        """What to say to who would collect a store into a store."""
+        return UsageError(
+            f"{self.name} is a store already.",
+            hint="collect from where the evidence came from, or give both stores to investigate.",
+        )
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def manifest(self) -> Manifest:
         """The manifest as it is now. Raises `UsageError` without a store, `IntegrityError` when it was altered."""
-        return lines.load(self.path)
+        return self.disk.load()
 
     def fetch(self, selection: Selection) -> Iterator[Fetched]:
         """What the store has for a selection: rows, a row group at a time, then saved states with the receipt of
         collecting. A part that is gone or broken comes as a problem. Raises as `manifest`.
         """
-        with disk.reading(self.path):
+        with self.disk.reading():
             manifest = self.manifest()
             yield from self._remarks(manifest, selection)
             tally = _Given()
-            for part in _touched(manifest, selection):
-                yield from tally.counted(part, self._rows(part, selection))
+            for part, opening in self.disk.ahead(_touched(manifest, selection)):
+                yield from tally.counted(part, self._rows(part, opening, selection))
             yield from self._beside(manifest, tally)
 
     def events(self, selection: Selection | None = None, *, columns: Sequence[str] | None = None) -> pa.Table:
@@ -100,12 +133,12 @@ class Store:
                 f"events have no column '{unknown[0]}'.", hint=f"they have {', '.join(EVENT_SCHEMA.names)}."
             )
         names = list(dict.fromkeys([*KEYS, *columns]))
-        with disk.reading(self.path), self._intact():
+        with self.disk.reading(), self._intact():
             manifest = self.manifest()
             tables = [
                 table
                 for part in _touched(manifest, selection)
-                for table in found(self.path / part["name"], selection, names)
+                for table in found(self.disk.opened(part), selection, names)
             ]
         table = pa.concat_tables(tables) if tables else empty(EVENT_SCHEMA)
         order = order_of(table)
@@ -113,15 +146,15 @@ class Store:
 
     def columns(self, names: list[str], window: Window) -> Iterator[pa.Table]:
         """Some columns of the rows that may lie in a window, copies included. Raises as `receipt`."""
-        with disk.reading(self.path), self._intact():
+        with self.disk.reading(), self._intact():
             for part in self.manifest().parts("events"):
-                if window.overlaps(*_span(part)):
-                    yield from columns(self.path / part["name"], names, window)
+                if window.overlaps(*span_of_part(part)):
+                    yield from columns(self.disk.opened(part), names, window)
 
     def documents(self) -> list[Document]:
         """The saved states kept beside the events. Raises as `receipt`."""
         with self._intact():
-            return read_documents(self.path, self.manifest())
+            return read_documents(self.disk, self.manifest())
 
     def receipt(self) -> Receipt:
         """What collecting came to: files, failures, coverage. Raises as `manifest`, and `IntegrityError` for a
@@ -131,7 +164,7 @@ class Store:
             return self._receipt(self.manifest())
 
     def _receipt(self, manifest: Manifest) -> Receipt:
-        receipt = receipt_of(read_units(self.path, manifest), manifest)
+        receipt = receipt_of(read_units(self.disk, manifest), manifest)
         remarks: dict[str, list[Problem]] = {}
         for line in sorted(manifest.lines, key=lambda one: int(one["number"])):
             if "remarks" in line:
@@ -148,46 +181,45 @@ class Store:
         """(name, identity) of each unit that need not be read again for a selection. Raises as `receipt`."""
         manifest = self.manifest()
         with self._intact():
-            return held(read_units(self.path, manifest), manifest, asked)
+            return held(read_units(self.disk, manifest), manifest, asked)
 
     def info(self) -> dict[str, Any]:
         """What the store holds, as plain values: counts, bytes, spans, sources, runs, and `seal`, the SHA-256 that
         stands for all of it. Raises as `receipt`.
         """
         manifest = self.manifest()
-        return summary_of(self.path, manifest, self.receipt())
+        return summary_of(self.disk.name, manifest, self.receipt())
 
     def verify(self) -> list[Problem]:
         """Read every part again and compare it with the manifest; nothing in the list means that all is as it was
         written. Kinds: `altered_manifest`, `missing_part`, `altered_part`, `extra_part`. Raises `UsageError` where
         there is no store.
         """
-        with disk.reading(self.path):
+        with self.disk.reading():
             try:
                 manifest = self.manifest()
             except IntegrityError as error:
-                return [Problem((self.path / disk.MANIFEST).as_posix(), "altered_manifest", error.message)]
+                return [Problem(self.disk.where(MANIFEST), "altered_manifest", error.message)]
             return [*self._altered(manifest), *self._extra(manifest)]
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
     def create(self) -> None:
         """Make the folder and an empty store, or leave the one that is there. Raises `UsageError`."""
-        disk.make_folder(self.path)
-        with disk.writing_to(self.path), disk.only_writer(self.path):
-            disk.make_locks(self.path)
-            if not (self.path / disk.MANIFEST).exists():
-                header = {"kind": "store", "format": lines.FORMAT, "number": 1, "tool": TOOL, "generation": 1}
-                lines.replace_all(self.path, [{**header, "at": datetime.now(UTC).isoformat()}])
+        header = {"kind": "store", "format": FORMAT, "number": 1, "tool": TOOL, "generation": 1}
+        self.disk.create({**header, "at": datetime.now(UTC).isoformat()})
 
     def commit(self, batch: Batch) -> int:
         """Add a batch, whole or not at all; gives its rows. Raises `UsageError` when the disk refuses."""
-        with disk.writing_to(self.path), disk.only_writer(self.path):
+
+        def step() -> int:
             manifest = self._tidied()
             known = frozenset(self.documents() if batch.documents else ())
-            made, rows = lines_of(self.path, manifest, batch, known)
-            lines.append(self.path, manifest, made)
-        return rows
+            made, rows = lines_of(self.disk, manifest, batch, known)
+            self.disk.append(manifest, made)
+            return rows
+
+        return self._landed(step)
 
     def keep(self, documents: Sequence[Document], source: str) -> None:
         """Keep saved states, such as snapshots of ECS or IAM, beside the events; those kept already are left out.
@@ -200,25 +232,38 @@ class Store:
 
     def end(self, run: Run, remarks: list[Problem], *, is_partial: bool) -> None:
         """Note that a run came to its end. Raises as `commit`."""
-        with disk.writing_to(self.path), disk.only_writer(self.path):
-            manifest = self._tidied()
-            lines.append(self.path, manifest, end_lines(manifest, run, remarks, is_partial=is_partial))
 
-    def compact(self, *, rows: int = PART_ROWS) -> Compacted:
+        def step() -> None:
+            manifest = self._tidied()
+            self.disk.append(manifest, end_lines(manifest, run, remarks, is_partial=is_partial))
+
+        self._landed(step)
+
+    def compact(self, *, rows: int = PART_ROWS, grace: timedelta = GRACE) -> Compacted:
         """Make few large parts, of about so many rows, each event once. A crash leaves the old store or the new one.
-        Raises `IntegrityError`, and changes nothing, when a part is not as it was written; else as `commit`.
+
+        In a bucket, parts that were replaced stay for who reads them; they, and what killed writers left, are deleted
+        by the first compacting that comes `grace` later. Raises `IntegrityError`, and changes nothing, when a part is
+        not as it was written; else as `commit`.
         """
         self.manifest()
-        with disk.writing_to(self.path), disk.only_writer(self.path):
+
+        def sweep() -> int:
+            return self.disk.swept(self._tidied(), grace)
+
+        def step() -> Compacted:
             manifest = self._tidied()
             wrong = self._altered(manifest)
             if wrong:
                 raise IntegrityError(f"{wrong[0].source}: {wrong[0].detail}", hint="nothing was changed.")
-            new, made = compacted(self.path, manifest, rows=rows)
+            new, made = compacted(self.disk, manifest, rows=rows)
             if new:
-                lines.replace_all(self.path, new)
-                disk.remove(self.path, [part["name"] for part in manifest.parts()])
+                self.disk.replace_all(manifest, new)
+                self.disk.discard(manifest.parts())
             return made
+
+        swept = self._landed(sweep)
+        return replace(self._landed(step), swept=swept)
 
     @contextmanager
     def _intact(self) -> Iterator[None]:
@@ -228,25 +273,34 @@ class Store:
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = (str(error).splitlines() or ["?"])[0][:200]
             raise IntegrityError(
-                f"a part of the store '{self.path}' is gone or cannot be read: {reason}.",
+                f"a part of the store '{self.disk.name}' is gone or cannot be read: {reason}.",
                 hint="ecs-trail store verify names all that is wrong.",
             ) from error
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
+    def _landed(self, step: Callable[[], Made]) -> Made:
+        """A step of writing, repeated while others are faster. Raises `AccessError` when they always are."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.disk.writing():
+                    return step()
+            except OvertakenError:
+                time.sleep(random.uniform(0, min(2.0, 0.02 * 2**attempt)))  # noqa: S311 - only so that two part
+        raise AccessError(
+            f"others write to '{self.disk.name}' all the time; nothing was lost.", hint="run the same command again."
+        )
+
     def _tidied(self) -> Manifest:
-        """The manifest, after what a crash left behind is removed; only under the writers' lock."""
-        manifest = self._known = lines.load(self.path, self._known)
-        known = {part["name"] for part in manifest.parts()}
-        names = [one.name for one in self.path.iterdir()]
-        left = [name for name in names if disk.is_aside(name) or (disk.is_part(name) and name not in known)]
-        disk.remove(self.path, left)
+        """The manifest, after what a crash left behind is removed; only while writing."""
+        manifest = self._known = self.disk.load(self._known)
+        self.disk.tidy(manifest)
         return manifest
 
-    def _rows(self, part: Line, selection: Selection) -> Iterator[Fetched]:
-        where = (self.path / part["name"]).as_posix()
+    def _rows(self, part: Line, opening: Callable[[], Opened], selection: Selection) -> Iterator[Fetched]:
+        where = self.disk.where(part["name"])
         try:
-            for chunk in chunks(self.path / part["name"], selection):
+            for chunk in chunks(opening(), selection):
                 yield Fetched(where, stored=Stored([chunk]))
         except FileNotFoundError:
             words = f"a part of the store with {part['rows']} events is gone."
@@ -256,11 +310,11 @@ class Store:
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
 
     def _beside(self, manifest: Manifest, tally: "_Given") -> Iterator[Fetched]:
-        where = self.path.as_posix()
+        where = self.disk.name
         stored = Stored()
         try:
             stored.receipt = self._receipt(manifest)
-            stored.task_texts = task_texts(read_documents(self.path, manifest))
+            stored.task_texts = task_texts(read_documents(self.disk, manifest))
         except (pa.ArrowException, OSError, ValueError) as error:
             words = f"what was noted when collecting cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
@@ -277,27 +331,27 @@ class Store:
     def _altered(self, manifest: Manifest) -> list[Problem]:
         found: list[Problem] = []
         for part in manifest.parts():
-            path = self.path / part["name"]
+            where = self.disk.where(part["name"])
             try:
-                is_same = path.stat().st_size == part["bytes"] and disk.sha256_of(path) == part["sha256"]
+                is_same = self.disk.measured(part["name"]) == (part["bytes"], part["sha256"])
             except FileNotFoundError:
-                found.append(Problem(path.as_posix(), "missing_part", "the manifest names it, but it is gone."))
+                found.append(Problem(where, "missing_part", "the manifest names it, but it is gone."))
                 continue
             except OSError as error:
-                found.append(Problem(path.as_posix(), "missing_part", f"it cannot be read: {error.strerror}."))
+                found.append(Problem(where, "missing_part", f"it cannot be read: {error.strerror}."))
                 continue
             if not is_same:
-                found.append(Problem(path.as_posix(), "altered_part", "its SHA-256 is not the one in the manifest."))
+                found.append(Problem(where, "altered_part", "its SHA-256 is not the one in the manifest."))
         return found
 
     def _extra(self, manifest: Manifest) -> list[Problem]:
-        known = {part["name"] for part in manifest.parts()}
         words = "the manifest does not name it, so it never counts; the next collect removes what a crash left."
-        return [
-            Problem((self.path / name).as_posix(), "extra_part", words)
-            for name in sorted(one.name for one in self.path.iterdir())
-            if name not in known and not (disk.is_own(name) and not disk.is_part(name))
-        ]
+        return [Problem(self.disk.where(name), "extra_part", words) for name in self.disk.strangers(manifest)]
+
+
+def _disk(place: Path | str) -> FolderDisk | BucketDisk:
+    text = str(place)
+    return BucketDisk(text) if text.startswith(SCHEME) else FolderDisk(Path(place))
 
 
 @dataclass(slots=True)
@@ -330,10 +384,5 @@ def _touched(manifest: Manifest, selection: Selection) -> Iterator[Line]:
     """The parts that may hold an event of a selection, by what the manifest says of them."""
     wider = {digest for digest, plain in manifest.selections.items() if selection_from_plain(plain).covers(selection)}
     for part in manifest.parts("events"):
-        if part.get(WITHOUT) not in wider and selection.window.overlaps(*_span(part)):
+        if part.get(WITHOUT) not in wider and selection.window.overlaps(*span_of_part(part)):
             yield part
-
-
-def _span(part: Line) -> tuple[datetime, datetime]:
-    first, last = (datetime.fromisoformat(one) for one in part["span"])
-    return first, last

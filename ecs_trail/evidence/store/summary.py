@@ -1,20 +1,19 @@
 """What a store holds, as plain values."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ecs_trail.evidence.ledger import Receipt
 from ecs_trail.evidence.store.manifest import Line, Manifest
 
 
-def summary_of(folder: Path, manifest: Manifest, receipt: Receipt) -> dict[str, Any]:
+def summary_of(place: str, manifest: Manifest, receipt: Receipt) -> dict[str, Any]:
     """The answer of `Store.info`."""
     events = list(manifest.parts("events"))
     spans = [part["span"] for part in events]
     header = manifest.lines[0]
     return {
-        "path": folder.as_posix(),
+        "path": place,
         "format": header["format"],
         "generation": header["generation"],
         "created_at": header["at"],

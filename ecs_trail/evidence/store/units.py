@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from ecs_trail.arrays import array_of, empty
 from ecs_trail.evidence.ledger import Reading, Receipt
+from ecs_trail.evidence.store.disks import Disk, Opened
 from ecs_trail.evidence.store.manifest import Line, Manifest
 from ecs_trail.evidence.store.plain import problems_from_plain, problems_to_plain, selection_from_plain
 from ecs_trail.selection import Selection
@@ -74,15 +75,20 @@ def table_of(units: Iterable[Unit], number: int, source: str, selection: str) ->
     return pa.table(arrays, schema=UNITS)
 
 
-def write_units(path: Path, table: pa.Table) -> None:
+def write_units(target: Path | BinaryIO, table: pa.Table) -> None:
     """Write rows of `UNITS` as Parquet. Raises `OSError`."""
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, target, compression="zstd")
 
 
-def read_units(folder: Path, manifest: Manifest) -> pa.Table:
+def read_units(disk: Disk, manifest: Manifest) -> pa.Table:
     """All units of a store, in the order of their lines. Raises `OSError` and `pa.ArrowException`."""
-    tables = [pq.ParquetFile(folder / part["name"]).read() for part in manifest.parts("units")]
+    tables = [_read(disk.opened(part)) for part in manifest.parts("units")]
     return pa.concat_tables([empty(UNITS), *tables])
+
+
+def _read(opened: Opened) -> pa.Table:
+    with pq.ParquetFile(opened) as parquet:
+        return parquet.read()
 
 
 def live(table: pa.Table, manifest: Manifest) -> pa.Table:

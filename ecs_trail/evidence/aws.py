@@ -57,6 +57,13 @@ def make_client(service: str, region: str | None = None, *, connections: int = 1
         return boto3.session.Session().client(service, region_name=region, config=config)
 
 
+def sdk_errors() -> tuple[type[Exception], ...]:
+    """What the SDK raises; asked for once a client exists, so that botocore is there."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - optional
+
+    return BotoCoreError, ClientError
+
+
 def error_code(error: Exception) -> str:
     """AWS's own code of a refused call, or an empty text for any other error."""
     response = getattr(error, "response", None)
@@ -89,11 +96,10 @@ def denial(error: Exception, action: str, where: str) -> str:
 @contextmanager
 def explained(action: str, where: str) -> Iterator[None]:
     """Turn what the SDK raises inside into `AccessError`; errors that are no matter of access pass."""
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - a client exists, so botocore does
-
+    errors = sdk_errors()
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except errors as error:
         raise access_error(error, action, where) from error
 
 
