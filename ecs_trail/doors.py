@@ -15,6 +15,7 @@ from ecs_trail.errors import UsageError
 from ecs_trail.evidence.collect import OVERLAP, Collected
 from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.compression import USUAL, Bounds
+from ecs_trail.evidence.engines import LOCAL, open_engine
 from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
 from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
@@ -48,6 +49,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     workers: int | None = None,
+    engine: str = LOCAL,
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
@@ -58,7 +60,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
-    open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
+    open, one for each processor once there is enough to do; with `engine="spark"` the executors of Spark read. Raises `UsageError` for a source that is not there and for
     times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query; `max_expansion` is how large one file may
     be or become when it is expanded, 192 MiB if left open. Tokens, keys and passwords of the records are taken out,
     unless `unredacted`.
@@ -70,7 +72,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     evidence = scan(
         _sources(source, max_scan),
         bounded(chosen, window),
-        workers=workers,
+        engine=open_engine(engine, workers),
         progress=progress,
         bounds=_bounds(max_expansion),
     )
@@ -100,6 +102,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     public_keys: Sequence[str | Path] = (),
     chains: bool = False,
     workers: int | None = None,
+    engine: str = LOCAL,
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
@@ -116,17 +119,19 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     folders and buckets against CloudTrail's digests: the verdict stands in `case.integrity`; `public_keys` are saved
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
-    or CloudTrail Lake that reads more. `max_expansion` is how large one file may be or become when it is expanded, 192
+    or CloudTrail Lake that reads more. `workers` processes read, or the executors of Spark with `engine="spark"`; the
+    answer is the same. `max_expansion` is how large one file may be or become when it is expanded, 192
     MiB if left open. Tokens, keys and passwords of the records enter no frame, document or report, unless `unredacted`.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
+    reader = open_engine(engine, workers)
     evidence = scan(
         _sources(source, max_scan, None if checkpoint is None else Path(checkpoint)),
         selection,
-        workers=workers,
+        engine=reader,
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],
@@ -149,7 +154,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
         def again(asked: Selection) -> pd.DataFrame:
             read_again = scan(
-                _sources(source, max_scan), asked, workers=workers, progress=progress, bounds=_bounds(max_expansion)
+                _sources(source, max_scan), asked, engine=reader, progress=progress, bounds=_bounds(max_expansion)
             )
             found = to_frame(read_again.events)
             return found if unredacted else scrub_frame(found)
@@ -189,6 +194,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     volumes: Sequence[str | Path] = (),
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
+    engine: str = LOCAL,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
 ) -> Collected:
@@ -196,14 +202,15 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
 
     By default the events an investigation reads. A call that was ended in any way is continued by the same call.
     Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
-    Raises `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
+    `workers` processes read, or the executors of Spark with `engine="spark"`: the store is the same. Raises
+    `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
     refuses; what was read until then is kept.
     """
     return collect_sources(
         _sources(source),
         store if isinstance(store, Store) else Store(store),
         bounded(selection or default_selection(), _window(since, until)),
-        workers=workers,
+        engine=open_engine(engine, workers),
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],

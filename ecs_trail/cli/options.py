@@ -79,6 +79,20 @@ def source_optional(command: click.Command) -> click.Command:
     return command
 
 
+def engine_option(*more: str) -> Callable[[Command], Command]:
+    """`--engine`; `more` are engines beside those that read."""
+    return click.option(
+        "--engine",
+        type=click.Choice(("local", "spark", *more)),
+        default="local",
+        show_default=True,
+        help="Who reads: processes of this machine, or the executors of Apache Spark"
+        + (", or who might: the estimate is of that one." if more else "."),
+    )
+
+
+ENGINE: Final = engine_option()
+
 _WHAT = (
     click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
     click.option("--since", metavar="TIME", help="Read from here on: ISO 8601 with zone, a date, or -6h, -3d."),
@@ -113,6 +127,7 @@ _HOW = (
         metavar="N",
         help="Processes that read; by default one a processor, where there is much to read.",
     ),
+    ENGINE,
     click.option(
         "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."
     ),
@@ -154,6 +169,7 @@ _ARGUMENTS: Final = (
     "as_of",
     "stuck_after",
     "workers",
+    "engine",
     "verify",
     "public_keys",
     "chains",
