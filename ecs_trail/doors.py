@@ -61,9 +61,9 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
     open, one for each processor once there is enough to do; or the executors of Spark with `engine="spark"`. Raises
-    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query; `max_expansion` is how large one file may
-    be or become when it is expanded, 192 MiB if left open. Tokens, keys and passwords of the records are taken out,
-    unless `unredacted`.
+    `UsageError` for a source that is not there and for times without a zone. `max_scan` (bytes, or `"10GB"`) stops a
+    paid query; `max_expansion` is how large one file may be or become when it is expanded, 192 MiB if left open.
+    Tokens, keys and passwords of the records are taken out, unless `unredacted`.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")

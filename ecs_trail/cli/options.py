@@ -32,8 +32,11 @@ class Question:
     profile: str | None
 
 
-def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
-    """Add SOURCE and the common options to a command; `formats` are the values of `--format`.
+def evidence_options(
+    formats: tuple[str, ...], default: str, *, engines: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
+    """Add SOURCE and the common options to a command; `formats` are the values of `--format`, `engines` those of
+    `--engine` beside the ones that read.
 
     The command is called with a `Question` and an `Output`, then with the options of its own.
     """
@@ -45,7 +48,7 @@ def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Comman
             question = _asked(options)
             return command(question, output, **options)
 
-        for add in reversed((*_WHAT, *_HOW, *_shown(formats, default))):
+        for add in reversed((*_WHAT, *_HOW, engine_option(*engines), *_shown(formats, default))):
             called = add(called)
         return cast("Command", called)
 
@@ -60,7 +63,7 @@ def question_options(command: Command) -> Command:
         question = _asked(options)
         return command(question, **options)
 
-    for add in reversed((*_WHAT, *_HOW)):
+    for add in reversed((*_WHAT, *_HOW, ENGINE)):
         called = add(called)
     return cast("Command", called)
 
@@ -127,7 +130,6 @@ _HOW = (
         metavar="N",
         help="Processes that read; by default one a processor, where there is much to read.",
     ),
-    ENGINE,
     click.option(
         "--max-scan", metavar="SIZE", help="Stop a query of Athena or CloudTrail Lake that reads more: 500MB, 10GB."
     ),

@@ -1,8 +1,7 @@
 """Trail log files, or any files, in an S3 bucket: found by computed prefixes, read by threads, scanned in flight.
 
 A bucket is never walked where a trail's layout is found: accounts and Regions come from delimiter listings, day folders
-are computed (`layout`). Calls and errors: *Amazon S3 API Reference*; prices: *Amazon S3 pricing*, S3 Standard in
-us-east-1; both read on 2026-11-24.
+are computed (`layout`). Calls and errors: *Amazon S3 API Reference*, read on 2026-11-24.
 """
 
 import re
@@ -16,6 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ecs_trail.errors import AccessError, UsageError
 from ecs_trail.evidence.ledger import Problem, Remote
+from ecs_trail.evidence.prices import S3_GET, S3_LIST
 from ecs_trail.evidence.sources import layout
 from ecs_trail.evidence.sources.aws import DeniedError, make_client
 from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
@@ -31,8 +31,6 @@ Made = TypeVar("Made")
 _LISTERS: Final = 8
 #: Folders looked into for `AWSLogs/` where it is not at the prefix itself.
 _PROBED: Final = 50
-_LIST_PRICE: Final = 0.005 / 1000
-_GET_PRICE: Final = 0.0004 / 1000
 _KEYS_A_LIST: Final = 1000
 _DATED: Final = "; of keys with a day or an hour, those that may hold something of the window"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/.-]+")
@@ -354,13 +352,13 @@ def _bill(selection: Selection, account: str | None) -> str:
     if first is None or last is None:
         return (
             "a window open on one side: one LIST for each 1,000 objects, one GET each; for each account and Region "
-            f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * _GET_PRICE:.4f}) a day"
+            f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * S3_GET:.4f}) a day"
         )
     start, end = selection.window.start, selection.window.end
     span = (end - start if start and end else timedelta()) + layout.LEAD + timedelta(days=layout.PAD_DAYS)
     lists = len(layout.stretches(Place("", "", ""), selection.window))
     objects = round(span / timedelta(days=1) * layout.FILES_A_DAY)
-    price = lists * _LIST_PRICE + objects * _GET_PRICE
+    price = lists * S3_LIST + objects * S3_GET
     words = f"{lists} LIST and at most about {objects:,} GET requests (${price:.4f})"
     places = _places(selection, account)
     total = (

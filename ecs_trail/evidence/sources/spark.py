@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.ledger import Fetched
+from ecs_trail.evidence.prices import AS_KNOWN_ON, S3_GET
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.layout import PAD_DAYS
 from ecs_trail.evidence.sources.sql import Table, compile_sql, documented_table, table_of
@@ -58,7 +59,8 @@ class SparkSource:
                 "columns that the table lacks are not asked for",
             ),
             trimmed=("sessions, roles, exact times",),
-            bill="what the cluster costs while it reads; S3 asks $0.0004 for 1,000 GET (us-east-1, 2026-11-24)",
+            bill=f"what the cluster costs while it reads; S3 asks ${1000 * S3_GET:.4f} for 1,000 GET (us-east-1, "
+            f"{AS_KNOWN_ON})",
         )
 
     def fetch(self, plan: ScanPlan) -> Iterator[Fetched]:

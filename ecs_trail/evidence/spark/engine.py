@@ -195,10 +195,14 @@ class _Cluster:
                 if _is_here(unit):
                     yield self.work(unit, self.probe)
                     continue
-                reading = next(far)
+                reading = next(far, None)
+                if reading is None or reading.source != unit.source:
+                    raise _out_of_step()
                 _refuse_unseen(unit, reading)
                 self.refusals.see(unit, reading)
                 yield reading
+        if next(far, None) is not None:
+            raise _out_of_step()
         for job in jobs:
             if job.frame is not None:
                 self.kept.remove(job.frame)
@@ -209,24 +213,24 @@ class _Cluster:
             if job.frame is None:
                 yield self.lost(job.chunks[0][0])
                 continue
-            expected = [(number, len(chunk)) for number, chunk in enumerate(job.chunks)]
             try:
-                yield from _in_order(job.frame.toLocalIterator(prefetchPartitions=True), expected)
+                yield from _readings(job.frame.toLocalIterator(prefetchPartitions=True))
             except failures() as error:
                 raise explained(error, "while its answers were taken") from error
 
 
-def _in_order(rows: Iterable[Any], expected: list[tuple[int, int]]) -> Iterator[Reading]:
-    """The readings of rows. Raises `EcsTrailError` where a chunk gave not one for each unit: nothing may be missing."""
-    seen = dict.fromkeys((number for number, _ in expected), 0)
+def _readings(rows: Iterable[Any]) -> Iterator[Reading]:
+    """What rows hold. Raises the error that ended a chunk."""
     for row in rows:
         found = unpacked(bytes(row["packed"]))
         if isinstance(found, EcsTrailError):
             raise found
-        seen[row["chunk"]] += len(found)
         yield from found
-    if list(seen.items()) != expected:
-        raise EcsTrailError("Spark's answer has not one reading for each file.", hint="please report this.")
+
+
+def _out_of_step() -> EcsTrailError:
+    """Nothing may be missing, come twice, or stand for another file: such an answer is none."""
+    return EcsTrailError("Spark's answer has not one reading for each file.", hint="please report this.")
 
 
 def _chunks(wave: list[tuple[Fetched, int]], count: int) -> list[Chunk]:
