@@ -399,7 +399,7 @@ def test_a_planted_fault_is_found(plant, tmp_path):
 
 HEAVY = {
     *("boto3", "botocore", "cryptography", "duckdb", "jinja2", "msgspec", "numpy", "pandas", "plotly", "pyarrow"),
-    *("anywidget", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
+    *("anywidget", "pyspark", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
 }
 
 

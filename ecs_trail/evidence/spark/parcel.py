@@ -13,8 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import ecs_trail
-
 _DATE: Final = (1980, 1, 1, 0, 0, 0)
 #: What executors run stands in these; the rest of the package is imported by none of it.
 _LEFT_OUT: Final = ("analysis", "case", "cli", "notebooks", "practice", "views")
@@ -35,7 +33,7 @@ def _parcel() -> Path:
 
 def write_parcel(folder: Path) -> Path:
     """The archive, named after its content; the same bytes for the same package. Raises `OSError`."""
-    root = Path(ecs_trail.__file__).parent
+    root = Path(__file__).parents[2]
     modules = [
         path
         for path in sorted(root.rglob("*.py"))
