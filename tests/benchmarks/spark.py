@@ -7,11 +7,8 @@ takes to start is a row of its own. Processor time is that of this process and a
 """
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,21 +18,6 @@ from ecs_trail.evidence.sources.base import Evidence, scan
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.selection import default_selection
 from tests.benchmarks.archive import make
-
-
-def processor_seconds() -> float:
-    """Processor time of this process and all below it, those that ended included."""
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            fields = path.read_text().rpartition(")")[2].split()
-            parents[int(path.parent.name)] = int(fields[1])
-            ticks[int(path.parent.name)] = sum(map(int, fields[11:15]))
-    mine = {os.getpid()}
-    while more := {one for one, parent in parents.items() if parent in mine} - mine:
-        mine |= more
-    return sum(ticks.get(one, 0) for one in mine) / os.sysconf("SC_CLK_TCK")
 
 
 def timed(run: Callable[[], Evidence]) -> tuple[Evidence, float, float]:
@@ -51,9 +33,6 @@ def main() -> None:
     words.add_argument("--records", type=int, default=200_000)
     words.add_argument("--rounds", type=int, default=3)
     given = words.parse_args()
-    sys.path.append(str(Path(__file__).parent.parent / "sources"))
-    from spark_cluster import local_cluster
-
     with TemporaryDirectory() as folder:
         make(Path(folder), given.records)
         begun = time.monotonic()

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 import spark_cluster
 from evidence_builders import content, read
-from spark_cluster import executors_of, kill_one, local_cluster
+from spark_cluster import executors_of, kill_one, local_cluster, processor_seconds
 from stories import facts, from_files, spread, story, to_bucket
 from test_evidence_parquet import TABLES
 from test_evidence_parquet import story as some_records
@@ -304,7 +304,7 @@ def test_on_a_cluster_of_executors(s3: Any, tmp_path: Path, monkeypatch: pytest.
         for name, check in CHECKS.items():
             folder = tmp_path / name
             folder.mkdir()
-            begun = time.monotonic()
+            begun, worked = time.monotonic(), processor_seconds()
             for one in s3.list_buckets()["Buckets"]:
                 for key in s3.list_objects_v2(Bucket=one["Name"]).get("Contents", []):
                     s3.delete_object(Bucket=one["Name"], Key=key["Key"])
@@ -315,7 +315,7 @@ def test_on_a_cluster_of_executors(s3: Any, tmp_path: Path, monkeypatch: pytest.
             except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised below, with the others
                 error.add_note(f"in check_{name}")
                 failures.append(error)
-            print(f"{name}: {time.monotonic() - begun:.1f} s")
+            print(f"{name}: {time.monotonic() - begun:.1f} s, {processor_seconds() - worked:.1f} s of processors")
         processes = executors_of(spark)
         assert processes
     assert not [one for one in processes if Path(f"/proc/{one}").exists()]

@@ -69,16 +69,15 @@ class SparkSource:
         Raises `UsageError` for a table that is not there or none of CloudTrail's, `MissingExtraError` without pyspark,
         and `AccessError` where the query fails.
         """
-        with session() as spark:
+        spark = session()
+        try:
+            rows = spark.sql(_statement(plan.selection, self._table(spark))).persist()
             try:
-                statement = _statement(plan.selection, self._table(spark))
-                rows = spark.sql(statement).persist()
-                try:
-                    yield from self._parts(rows)
-                finally:
-                    rows.unpersist()
-            except failures() as error:
-                raise self._explained(error) from error
+                yield from self._parts(rows)
+            finally:
+                rows.unpersist()
+        except failures() as error:
+            raise self._explained(error) from error
 
     def _parts(self, rows: Any) -> Iterator[Fetched]:
         """The table is read once, by all executors; only what was found is sorted and taken part by part."""

@@ -32,6 +32,9 @@ _FEW_UNITS: Final = 16
 #: Units in a row that take their task down, after which nothing is expected of further ones.
 _DEATHS: Final = 8
 
+#: Failures that no smaller job would be spared: somebody cancelled it, or the session has ended.
+_OVER: Final = ("JOB_CANCELLED", "was cancelled", "has been shut down", "was shut down", "stopped SparkContext")
+
 Chunk = list[Fetched]
 
 
@@ -46,12 +49,11 @@ class SparkEngine:
         Raises `UsageError` where executors lack a package or do not see local files, and `AccessError` where Spark
         fails, or every object of a place is refused.
         """
-        with session() as spark:
-            cluster = _Cluster(spark, read, probe, lost)
-            try:
-                yield from cluster.readings(units)
-            finally:
-                cluster.end()
+        cluster = _Cluster(session(), read, probe, lost)
+        try:
+            yield from cluster.readings(units)
+        finally:
+            cluster.end()
 
 
 @dataclass
@@ -157,7 +159,7 @@ class _Cluster:
             if self.stopping.is_set():
                 return []
             failure = explained(error, "while it read")
-            if isinstance(failure, UsageError) or self.spark.sparkContext._jsc is None:  # noqa: SLF001 - no other sign
+            if isinstance(failure, UsageError) or any(word in str(error) for word in _OVER):
                 raise failure from error
             if len(chunks) == 1 and len(chunks[0]) == 1:
                 self.deaths += 1

@@ -1,16 +1,16 @@
-"""The Spark session: the one that runs already, else one of our own, made as Spark's own settings say and ended again.
+"""The Spark session: the one that runs already, else one of our own, made as Spark's own settings say.
 
 The only door to pyspark. Where a cluster is and how large it is stands in Spark's usual places: `spark-submit`,
 `PYSPARK_SUBMIT_ARGS`, `spark-defaults.conf`, `SPARK_REMOTE` (*Apache Spark documentation*, "Spark Configuration" and
 "Submitting Applications", as known on 2026-11-24).
 """
 
+import atexit
 import os
 import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,24 +24,20 @@ _REMOTE_SLOTS: Final = 32
 _MOST_SLOTS: Final = 4096
 
 
-@contextmanager
-def session() -> Iterator[Any]:
-    """A SparkSession whose executors have this package.
+def session() -> Any:
+    """A SparkSession whose executors have this package. One made here goes on until the process ends, or until somebody
+    stops it: a cluster takes minutes to start.
 
     Raises `MissingExtraError` without pyspark, `UsageError` where there is no Java to start Spark with, `AccessError`
     where the cluster cannot be reached.
     """
     sql = _door()
     spark = _running(sql)
-    is_ours = spark is None
-    if is_ours:
+    if spark is None:
         spark = _made(sql)
-    try:
-        add_package(spark)
-        yield spark
-    finally:
-        if is_ours:
-            spark.stop()
+        atexit.register(spark.stop)
+    add_package(spark)
+    return spark
 
 
 def failures() -> tuple[type[Exception], ...]:
