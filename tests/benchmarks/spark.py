@@ -7,6 +7,7 @@ takes to start is a row of its own. Processor time is that of this process and a
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,9 @@ from ecs_trail.evidence.sources.base import Evidence, scan
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.selection import default_selection
 from tests.benchmarks.archive import make
+
+sys.path.append(str(Path(__file__).parent.parent / "sources"))
+from spark_cluster import local_cluster, processor_seconds
 
 
 def timed(run: Callable[[], Evidence]) -> tuple[Evidence, float, float]:
