@@ -15,7 +15,7 @@ from ecs_trail.evidence.prices import AS_KNOWN_ON, S3_GET
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.layout import PAD_DAYS
 from ecs_trail.evidence.sources.sql import Table, compile_sql, documented_table, table_of
-from ecs_trail.evidence.spark.session import explained, failures, map_in_arrow, session
+from ecs_trail.evidence.spark.session import explained, failures, map_in_arrow, session, words_of
 from ecs_trail.selection import Selection
 
 _PART: Final = re.compile(r"[^\s.`/:?]{1,255}")
@@ -101,7 +101,7 @@ class SparkSource:
         return table_of(described, self.parts)
 
     def _explained(self, error: Exception) -> EcsTrailError:
-        text = str(error)
+        text = words_of(error)
         if "TABLE_OR_VIEW_NOT_FOUND" in text or "CATALOG_NOT_FOUND" in text or "SCHEMA_NOT_FOUND" in text:
             return UsageError(
                 f"the Spark session knows no table {'.'.join(self.parts)}.",

@@ -19,7 +19,7 @@ from ecs_trail.errors import AccessError, EcsTrailError, UsageError
 from ecs_trail.evidence.engines import Lost, Read, weight
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.probes import Probe
-from ecs_trail.evidence.spark.session import explained, failures, map_in_arrow, session, slots
+from ecs_trail.evidence.spark.session import explained, failures, map_in_arrow, session, slots, words_of
 from ecs_trail.evidence.spark.task import DDL, Order, unpacked
 
 #: A wave ends at so many bytes or units for each slot; it is cut into a few chunks for each, of at least so many bytes.
@@ -159,7 +159,7 @@ class _Cluster:
             if self.stopping.is_set():
                 return []
             failure = explained(error, "while it read")
-            if isinstance(failure, UsageError) or any(word in str(error) for word in _OVER):
+            if isinstance(failure, UsageError) or any(word in words_of(error) for word in _OVER):
                 raise failure from error
             if len(chunks) == 1 and len(chunks[0]) == 1:
                 self.deaths += 1

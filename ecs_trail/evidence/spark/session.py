@@ -68,16 +68,24 @@ def slots(spark: Any) -> int:
     return max(1, now, min(most * cores, _MOST_SLOTS))
 
 
+def words_of(error: Exception) -> str:
+    """What a failure says; its words are asked of Java, which may have ended."""
+    try:
+        return str(error)
+    except failures():
+        return f"{type(error).__name__}: Spark's Java process has ended (SparkContext was shut down)."
+
+
 def reason(error: Exception) -> str:
     """The line of a failure that says most: of a Python traceback in an executor its end, else the first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in words_of(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("File ", "at ", "Traceback")) and "Error" in line]
     return (told or lines or [type(error).__name__])[0][:_WORDS]
 
 
 def explained(error: Exception, doing: str) -> EcsTrailError:
     """A failure of Spark as an error of this tool."""
-    text = str(error)
+    text = words_of(error)
     if "ModuleNotFoundError" in text or "ImportError" in text:
         return UsageError(
             f"the executors of Spark lack a Python package: {_line(text, 'ModuleNotFoundError', 'ImportError')}",
@@ -120,7 +128,7 @@ def _made(sql: Any) -> Any:
             warnings.simplefilter("ignore", FutureWarning)
             spark = builder.getOrCreate()
     except failures() as error:
-        if "JAVA_GATEWAY_EXITED" in str(error):
+        if "JAVA_GATEWAY_EXITED" in words_of(error):
             raise UsageError("Spark's Java process did not start; what it said stands above.", hint=_JAVA) from error
         raise explained(error, "to start") from error
     context = None if os.environ.get("SPARK_REMOTE") else spark.sparkContext
