@@ -19,7 +19,7 @@ GET_SECONDS: Final = 0.00075
 #: Bytes of a log file, gzip, of the same archive; those of small accounts are smaller, and then there are more.
 OBJECT_BYTES: Final = 120_000
 #: What a task of Spark takes beside the scan, as a part of it: measured 0.07 of processor time the same day
-#: (`python -m tests.benchmarks.spark`, what 400,000 records more take), rounded up. Until a cluster has started: assumed.
+#: (`python -m tests.benchmarks.spark`, for 400,000 records more), rounded up. Until a cluster has started: assumed.
 SPARK_EXTRA: Final = 0.1
 SPARK_START_HOURS: Final = 2 / 60
 EXECUTOR_CORES: Final = 4
@@ -115,8 +115,8 @@ def estimate(
         vcpu = prices.EMR_VCPU_HOUR + EXECUTOR_GB / EXECUTOR_CORES * prices.EMR_GB_HOUR
         compute = on_the_clock * (cores + EXECUTOR_CORES) * vcpu
         rests.append(
-            f"EMR Serverless, executors and driver of {EXECUTOR_CORES} vCPU and {EXECUTOR_GB} GB; {SPARK_EXTRA:.0%} more "
-            f"than the scan alone, as measured; {SPARK_START_HOURS * 60:.0f} minutes to start, assumed"
+            f"EMR Serverless, executors and driver of {EXECUTOR_CORES} vCPU and {EXECUTOR_GB} GB; Spark itself takes "
+            f"{SPARK_EXTRA:.0%}, as measured, and {SPARK_START_HOURS * 60:.0f} minutes to start, assumed"
         )
     else:
         compute = size / 2**40 * prices.ATHENA_TB

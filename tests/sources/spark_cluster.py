@@ -35,7 +35,7 @@ def local_cluster(executors: int = 2) -> Iterator[Any]:
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.log.level": "OFF",
-            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.shuffle.partitions": "1",
             "spark.sql.session.timeZone": "Asia/Tokyo",
             # for a minute of small jobs, compiling costs more than it gains
             "spark.driver.extraJavaOptions": _QUICK,

@@ -220,6 +220,8 @@ def check_what_is_sent(place: Place) -> None:
 
 
 UNKNOWN = ("messages", "envelopes", "OCSF")
+#: Names that Spark cannot have, and shapes that are another one's by the time Spark has read the Parquet file.
+NO_SHAPES = {"binary text", "deep names with dots", "dictionaries", "text columns in upper case"}
 
 
 def as_view(place: Place, table: pa.Table, name: str = "trail") -> SparkSource:
@@ -240,7 +242,7 @@ def check_tables_of_every_shape(place: Place) -> None:
         if shape.startswith(UNKNOWN):
             with pytest.raises(UsageError, match="none of CloudTrail's"):
                 scan([as_view(place, make(records))], default_selection())
-        elif "binary" not in shape and "dots" not in shape:
+        elif shape not in NO_SHAPES:
             found = scan([as_view(place, make(records))], default_selection())
             assert content(found.events) == content(expected.events), shape
             assert found.receipt.closes
