@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.ledger import Fetched
+from ecs_trail.evidence.normal import TOP_FIELDS, canonical_key
 from ecs_trail.evidence.prices import AS_KNOWN_ON, S3_GET
 from ecs_trail.evidence.sources.base import ScanPlan
 from ecs_trail.evidence.sources.layout import PAD_DAYS
@@ -81,6 +82,8 @@ class SparkSource:
 
     def _parts(self, rows: Any) -> Iterator[Fetched]:
         """The table is read once, by all executors; only what was found is sorted and taken part by part."""
+        # a name with dots would be taken for a path into a struct; the readers know both spellings
+        rows = rows.toDF(*(name.replace(".", "_") for name in rows.columns))
         columns = [name for name, kind in rows.dtypes if kind in {"string", "timestamp", "timestamp_ntz"}]
         first = sorted(columns, key=lambda name: name.lower() not in _ORDER)
         ordered = rows.sort(*(f"`{name}`" for name in first)) if first and rows.count() else rows
@@ -93,6 +96,12 @@ class SparkSource:
         fields = [
             {"Name": field.name, "Type": _kind(field.dataType.simpleString())} for field in spark.table(quoted).schema
         ]
+        unread = [one["Name"] for one in fields if one["Type"] == "binary" and canonical_key(one["Name"]) in TOP_FIELDS]
+        if unread:
+            raise UsageError(
+                f"the columns {', '.join(unread)} of {'.'.join(self.parts)} are bytes, not text.",
+                hint="set spark.sql.parquet.binaryAsString to true before the table is made or read.",
+            )
         keys = {one.name for one in spark.catalog.listColumns(quoted) if one.isPartition}
         described = {
             "Columns": [one for one in fields if one["Name"] not in keys],
