@@ -15,6 +15,7 @@ from ecs_trail.errors import UsageError
 from ecs_trail.evidence.collect import OVERLAP, Collected
 from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.compression import USUAL, Bounds
+from ecs_trail.evidence.engines import LOCAL, open_engine
 from ecs_trail.evidence.integrity.shelves import Scope
 from ecs_trail.evidence.integrity.stores import verify_store
 from ecs_trail.evidence.integrity.verdict import Integrity, joined
@@ -49,6 +50,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     since: str | datetime | None = None,
     until: str | datetime | None = None,
     workers: int | None = None,
+    engine: str = LOCAL,
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
@@ -59,10 +61,10 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
     `selection=et.everything()` all events. `since` is included, `until` is not. The receipt of the read (files and
     records counted, problems named, as plain values) stands in `frame.attrs["receipt"]`. `workers` processes read; left
-    open, one for each processor once there is enough to do. Raises `UsageError` for a source that is not there and for
-    times without a zone. `max_scan` (bytes, or `"10GB"`) stops a paid query; `max_expansion` is how large one file may
-    be or become when it is expanded, 192 MiB if left open. Tokens, keys and passwords of the records are taken out,
-    unless `unredacted`.
+    open, one for each processor once there is enough to do; or the executors of Spark with `engine="spark"`. Raises
+    `UsageError` for a source that is not there and for times without a zone. `max_scan` (bytes, or `"10GB"`) stops a
+    paid query; `max_expansion` is how large one file may be or become when it is expanded, 192 MiB if left open.
+    Tokens, keys and passwords of the records are taken out, unless `unredacted`.
     """
     if selection is not None and session is not None:
         raise UsageError("selection and session exclude each other.", hint="use selection=et.session(...) & ...")
@@ -71,7 +73,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     evidence = scan(
         _sources(source, max_scan),
         bounded(chosen, window),
-        workers=workers,
+        engine=open_engine(engine, workers),
         progress=progress,
         bounds=_bounds(max_expansion),
     )
@@ -101,6 +103,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     public_keys: Sequence[str | Path] = (),
     chains: bool = False,
     workers: int | None = None,
+    engine: str = LOCAL,
     max_scan: str | int | None = None,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
@@ -118,17 +121,19 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     `case.integrity`; `public_keys` are saved
     `list-public-keys` answers for it. `chains` follows the sessions that changed a role back to the first principal
     (`case.actors`), which reads the sources again, once a step. `max_scan` (bytes, or `"10GB"`) stops a query of Athena
-    or CloudTrail Lake that reads more. `max_expansion` is how large one file may be or become when it is expanded, 192
+    or CloudTrail Lake that reads more. `workers` processes read, or the executors of Spark with `engine="spark"`; the
+    answer is the same. `max_expansion` is how large one file may be or become when it is expanded, 192
     MiB if left open. Tokens, keys and passwords of the records enter no frame, document or report, unless `unredacted`.
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region, role=role)
     scope = Scope(window, account, None)
     integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
+    reader = open_engine(engine, workers)
     evidence = scan(
         _sources(source, max_scan, None if checkpoint is None else Path(checkpoint)),
         selection,
-        workers=workers,
+        engine=reader,
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],
@@ -151,7 +156,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
 
         def again(asked: Selection) -> pd.DataFrame:
             read_again = scan(
-                _sources(source, max_scan), asked, workers=workers, progress=progress, bounds=_bounds(max_expansion)
+                _sources(source, max_scan), asked, engine=reader, progress=progress, bounds=_bounds(max_expansion)
             )
             found = to_frame(read_again.events)
             return found if unredacted else scrub_frame(found)
@@ -194,6 +199,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     region: str | None = None,
     overlap: str | timedelta = OVERLAP,
     workers: int = 1,
+    engine: str = LOCAL,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
 ) -> Collected:
@@ -202,14 +208,15 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     By default the events an investigation reads. A call that was ended in any way is continued by the same call.
     Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
     `account` and `region` narrow it as they narrow an investigation: what reaches into the place from elsewhere stays.
-    Raises `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
+    `workers` processes read, or the executors of Spark with `engine="spark"`: the store is the same. Raises
+    `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
     refuses; what was read until then is kept.
     """
     return collect_sources(
         _sources(source),
         store if isinstance(store, Store) else Store(store),
         focused(bounded(selection or default_selection(), _window(since, until)), account=account, region=region),
-        workers=workers,
+        engine=open_engine(engine, workers),
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],

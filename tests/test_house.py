@@ -67,7 +67,7 @@ MAY_IMPORT = {
 #: may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
-SHARED_SOURCES = {"base", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "sql"}
+SHARED_SOURCES = {"base", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "shelf", "sql"}
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "anywidget": ("views.timeline.widget",),
@@ -90,7 +90,11 @@ DOORS = {
     "nbformat": ("cli.notebooks",),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
     "plotly": ("views.figures",),
+    # the errors of the connection to Spark's Java process are those of another package
+    "py4j": ("evidence.spark.session",),
     "pyarrow": ("arrays", "schema", "frames", "selection", "evidence"),
+    # one file opens Spark; what runs in executors needs none of it
+    "pyspark": ("evidence.spark.session",),
     "traitlets": ("views.timeline.widget", "cli.notebooks"),
     "rich": ("cli", "views.answer"),
     "sqlglot": ("evidence.sources.sql",),
@@ -393,7 +397,7 @@ def test_a_planted_fault_is_found(plant, tmp_path):
 
 HEAVY = {
     *("boto3", "botocore", "cryptography", "duckdb", "jinja2", "msgspec", "numpy", "pandas", "plotly", "pyarrow"),
-    *("anywidget", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
+    *("anywidget", "pyspark", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
 }
 
 

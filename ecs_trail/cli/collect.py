@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ecs_trail.cli.options import aws_profile
+from ecs_trail.cli.options import ENGINE, aws_profile
 from ecs_trail.cli.progress import ProgressBar
 from ecs_trail.cli.results import PARTIAL
 from ecs_trail.cli.stores import FORMAT, folder_of
@@ -38,6 +38,7 @@ _SAID: Final = 3
 @click.option(
     "--workers", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="Processes that read."
 )
+@ENGINE
 @click.option("--max-expansion", metavar="SIZE", help="Bytes that one file may have or expand to [default: 192 MiB].")
 @click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS.")
 @click.option("--quiet", is_flag=True, help="No progress and no remarks on stderr.")

@@ -1,7 +1,7 @@
 """The commands on evidence. Each is a few lines: words to one call to one result."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -11,6 +11,7 @@ from ecs_trail.views.text import clean
 
 if TYPE_CHECKING:
     from ecs_trail.case import Case
+    from ecs_trail.evidence.estimates import Estimate
 
 _TABLE_FORMATS: Final = ("table", "csv", "json", "jsonl", "parquet")
 #: Word of the command line -> frame of the case.
@@ -97,11 +98,15 @@ def _show(case: "Case", name: str, output: Output, *, raw: bool = False) -> None
 
 
 @click.command()
-@evidence_options(("text", "json"), "text")
-def plan(question: Question, output: Output) -> None:
+@evidence_options(("text", "json"), "text", engines=("athena",))
+@click.option("--bytes", "size", metavar="SIZE", help="For an estimate: bytes of the log files as they lie there, 1TB.")
+@click.option("--objects", type=click.IntRange(min=1), metavar="N", help="For an estimate: how many they are.")
+@click.option("--executors", type=click.IntRange(min=1), metavar="N", help="For an estimate: executors of Spark.")
+def plan(question: Question, output: Output, **sizes: Any) -> None:
     """Say what would be read, without reading it.
 
-    Takes the options of investigate, so that one word changed in a command tries it out.
+    Takes the options of investigate, so that one word changed in a command tries it out. With --bytes it works out
+    requests, hours and price for an engine, from measured figures and list prices.
     """
     import json
 
@@ -117,9 +122,27 @@ def plan(question: Question, output: Output) -> None:
     selection = focused(bounded(default_selection(), window), **place)
     limit = parse_size(question.arguments["max_scan"]) if question.arguments["max_scan"] else None
     made = [open_source(source, max_scan=limit).plan(selection) for source in question.sources]
+    worked = _estimate(question, **sizes)
     if output.kind == "text":
-        shown = "\n".join(clean(line) for one in made for line in str(one).split("\n"))
+        more = [] if worked is None else [f"  {line}" for line in worked.lines]
+        shown = "\n".join(clean(line) for line in [*(line for one in made for line in str(one).split("\n")), *more])
     else:
         fields = ("source", "reads", "widened", "trimmed", "bill")
-        shown = json.dumps([{name: getattr(one, name) for name in fields} for one in made], indent=2)
+        plans = [{name: getattr(one, name) for name in fields} for one in made]
+        shown = json.dumps([one | ({} if worked is None else {"estimate": worked.plain}) for one in plans], indent=2)
     deliver(output, lambda stream: write_all(stream, f"{shown}\n".encode()))
+
+
+def _estimate(question: Question, *, size: str | None, objects: int | None, executors: int | None) -> "Estimate | None":
+    from ecs_trail.errors import UsageError
+    from ecs_trail.evidence.estimates import estimate
+    from ecs_trail.evidence.sources.queries import parse_size
+
+    if size is None:
+        if objects is not None or executors is not None:
+            raise UsageError("an estimate needs the size of the log files.", hint="--bytes 1TB, for example.")
+        return None
+    if len(question.sources) > 1:
+        raise UsageError("--bytes is the size of one source, and several are given.", hint="one plan for each.")
+    engine, workers = question.arguments["engine"], question.arguments["workers"]
+    return estimate(engine, parse_size(size), objects=objects, workers=workers, executors=executors)

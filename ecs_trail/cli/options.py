@@ -32,8 +32,11 @@ class Question:
     profile: str | None
 
 
-def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Command], Command]:
-    """Add SOURCE and the common options to a command; `formats` are the values of `--format`.
+def evidence_options(
+    formats: tuple[str, ...], default: str, *, engines: tuple[str, ...] = ()
+) -> Callable[[Command], Command]:
+    """Add SOURCE and the common options to a command; `formats` are the values of `--format`, `engines` those of
+    `--engine` beside the ones that read.
 
     The command is called with a `Question` and an `Output`, then with the options of its own.
     """
@@ -45,7 +48,7 @@ def evidence_options(formats: tuple[str, ...], default: str) -> Callable[[Comman
             question = _asked(options)
             return command(question, output, **options)
 
-        for add in reversed((*_WHAT, *_HOW, *_shown(formats, default))):
+        for add in reversed((*_WHAT, *_HOW, engine_option(*engines), *_shown(formats, default))):
             called = add(called)
         return cast("Command", called)
 
@@ -60,7 +63,7 @@ def question_options(command: Command) -> Command:
         question = _asked(options)
         return command(question, **options)
 
-    for add in reversed((*_WHAT, *_HOW)):
+    for add in reversed((*_WHAT, *_HOW, ENGINE)):
         called = add(called)
     return cast("Command", called)
 
@@ -78,6 +81,20 @@ def source_optional(command: click.Command) -> click.Command:
             parameter.required = False
     return command
 
+
+def engine_option(*more: str) -> Callable[[Command], Command]:
+    """`--engine`; `more` are engines beside those that read."""
+    return click.option(
+        "--engine",
+        type=click.Choice(("local", "spark", *more)),
+        default="local",
+        show_default=True,
+        help="Who reads: processes of this machine, or the executors of Apache Spark"
+        + (", or who might: the estimate is of that one." if more else "."),
+    )
+
+
+ENGINE: Final = engine_option()
 
 _WHAT = (
     click.argument("sources", nargs=-1, required=True, metavar="SOURCE..."),
@@ -154,6 +171,7 @@ _ARGUMENTS: Final = (
     "as_of",
     "stuck_after",
     "workers",
+    "engine",
     "verify",
     "public_keys",
     "chains",

@@ -64,6 +64,14 @@ def sdk_errors() -> tuple[type[Exception], ...]:
     return BotoCoreError, ClientError
 
 
+def has_credentials() -> bool:
+    """True when the SDK finds credentials in any of its usual places."""
+    import boto3  # noqa: PLC0415 - a client exists, so boto3 does
+
+    with _MAKING:
+        return boto3.session.Session().get_credentials() is not None
+
+
 def error_code(error: Exception) -> str:
     """AWS's own code of a refused call, or an empty text for any other error."""
     response = getattr(error, "response", None)

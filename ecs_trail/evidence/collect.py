@@ -22,11 +22,12 @@ import pyarrow.compute as pc
 from ecs_trail.errors import EcsTrailError, UsageError
 from ecs_trail.evidence.bulklane import Group, grouped, read_group
 from ecs_trail.evidence.compression import USUAL, Bounds
+from ecs_trail.evidence.engines import Engine, LocalEngine, prepare
 from ecs_trail.evidence.ledger import Fetched, Problem, Reading
 from ecs_trail.evidence.packing import Chunk, pack, trim
 from ecs_trail.evidence.scanning import read_unit
 from ecs_trail.evidence.snapshots.volume_states import volume_texts
-from ecs_trail.evidence.sources.base import Kept, Resumable, Source, probe_of
+from ecs_trail.evidence.sources.base import Kept, Resumable, Source, lost, probe_of
 from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.evidence.store import Store
@@ -85,6 +86,7 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
     selection: Selection,
     *,
     workers: int = 1,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
     volume_files: Sequence[Path] = (),
@@ -96,18 +98,18 @@ def collect(  # noqa: PLR0913 - what a run depends on, each by name
     """Read the sources into a store, which is made where there is none.
 
     A second call reads only what is new; a call that was ended in any way is continued by the same call. What was read
-    before an error is kept. `bounds` are how far one file may grow.
+    before an error is kept. `engine` reads instead of `workers` processes. `bounds` are how far one file may grow.
     `selection` is what the store shall answer (with its window). Raises `UsageError` for a
     source that is not there and a store that cannot be written, `AccessError` as the sources do.
     """
-    if workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
+    engine = engine or LocalEngine(workers)
+    prepare(engine, sources)
     for source in sources:
         _refuse_circle(source, store)
     (texts, problems), (more, troubles) = task_texts(task_files), volume_texts(volume_files)
     store.create()
     done = Collected()
-    work = _Work(store, done, workers, progress, limits or Limits(), overlap, now, bounds)
+    work = _Work(store, done, engine, progress, limits or Limits(), overlap, now, bounds)
     work.keep_states([Document.of_state(text) for text in (*texts, *more)], [*problems, *troubles], selection)
     for source in sources:
         for run, marks in work.runs(source, selection):
@@ -137,7 +139,7 @@ class _Work:
 
     store: Store
     done: Collected
-    workers: int
+    engine: Engine
     progress: Progress | None
     limits: Limits
     overlap: timedelta
@@ -186,13 +188,13 @@ class _Work:
         units = gathering.units(source.fetch(plan))
         probe = probe_of(run.asked)
         groups: Iterator[Group]
-        if known_rows is None and Clause() in run.asked.clauses:
+        if known_rows is None and Clause() in run.asked.clauses and isinstance(self.engine, LocalEngine):
             limits = self.limits
             many = grouped(units, most=limits.units, seconds=limits.seconds)
             read = partial(read_group, bounds=self.bounds)
-            groups = map_ordered(read, many, (probe, apart), workers=self.workers, weigh=lambda _: WHOLE_BATCH)
+            groups = map_ordered(read, many, (probe, apart), workers=self.engine.workers, weigh=lambda _: WHOLE_BATCH)
         else:
-            readings = map_ordered(partial(read_unit, bounds=self.bounds), units, probe, workers=self.workers)
+            readings = self.engine.read(partial(read_unit, bounds=self.bounds), units, probe, lost=lost)
             groups = (Group([reading]) for reading in readings)
         try:
             for group in groups:
@@ -276,7 +278,7 @@ class _Gathering:
         self.is_partial = self.is_partial or any(one.is_partial for one in reading.problems)
         self.batch.documents.extend(Document.of_state(text) for text in reading.task_texts)
         reading.rows, reading.rebuilt, reading.packed, reading.task_texts = [], [], [], []
-        self.batch.units.append(Unit.of(fetched.source, fetched.identity, reading))
+        self.batch.units.append(Unit.of(fetched.source, reading.identity or fetched.identity, reading))
         if fetched.mark:
             self.batch.marks.update(dict.fromkeys(json.loads(fetched.mark), fetched.mark))
         self.work.done.units_read += 1

@@ -4,11 +4,12 @@ Nothing here imports Arrow or pandas, so that worker processes start quickly.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from ecs_trail.vocabulary import PARTIAL_PROBLEMS
 
@@ -77,9 +78,31 @@ class Charge:
     statement: str
 
 
+class Shelf(Protocol):
+    """A place whose objects any machine can fetch; equal shelves are one, and they are sent as pickles."""
+
+    @property
+    def name(self) -> str:
+        """The source as the user wrote it."""
+        ...
+
+    def fetch(self, items: Iterable[Any]) -> Iterator["Fetched"]:
+        """What the items are, read ahead, one for each in their order."""
+        ...
+
+
+class Remote(NamedTuple):
+    """An object that is fetched where it is scanned; `size` in bytes, as it lies there."""
+
+    shelf: Shelf
+    item: Any
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead.
+    """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead. An engine that
+    spreads work over machines is given `remote` objects, which are fetched there.
 
     `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
     One with a `charge` is no unit: it only says what a query cost (and says so in a remark as well).
@@ -99,6 +122,7 @@ class Fetched:
     stored: "Stored | None" = None
     #: Objects listed and left out for what their names say (a day outside the window); they are no units.
     outside: int = 0
+    remote: Remote | None = None
 
 
 @dataclass(slots=True)
@@ -171,6 +195,8 @@ class Reading:
     newest_stamp: datetime | None = None
     #: The place of the first record, where a text is read in pieces.
     first: int = 0
+    #: Which content was read (`Fetched.identity`), where it was fetched elsewhere; empty where it is that of the unit.
+    identity: str = ""
 
     def keep(self, row: tuple[Any, ...], *, is_rebuilt: bool) -> None:
         """Take one row; pack what is there when it has become much."""

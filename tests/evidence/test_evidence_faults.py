@@ -455,8 +455,10 @@ def test_files_without_permission() -> None:
     assert found == ["no_permission", "no_permission"]
 
 
-@pytest.mark.parametrize("text", ["athena://w", "lake://", "logs://", "spark://t", "gopher://x", ""])
-def test_sources_that_are_not_built_in_say_so(text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["athena://w", "lake://", "logs://", "spark://", "spark://host:7077", "spark://a.b.c.d", "gopher://x", ""]
+)
+def test_sources_that_mean_nothing_say_so(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_source(text)
     assert caught.value.hint

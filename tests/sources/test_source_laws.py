@@ -36,6 +36,7 @@ SOURCES = (
     "athena://primary/security.cloudtrail_logs",
     f"lake://{STORE}",
     "logs://eu-west-1/CloudTrail/Management",
+    "spark://glue_catalog.security.cloudtrail_logs",
 )
 DAY = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
 SELECTIONS = {
@@ -84,7 +85,7 @@ def test_a_plan_needs_no_boto3(text):
     assert text in done.stdout
 
 
-@pytest.mark.parametrize("text", [one for one in SOURCES if "://" in one])
+@pytest.mark.parametrize("text", [one for one in SOURCES if "://" in one and not one.startswith("spark")])
 def test_without_boto3_the_extra_is_named(text, monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(EcsTrailError, match=r"ecs-trail\[aws\]"):
@@ -171,7 +172,7 @@ def test_the_policy_for_log_groups_is_what_is_called(start):
     assert statement["Resource"] == "arn:aws:logs:eu-west-1:*:log-group:CloudTrail/Management:*"
 
 
-@pytest.mark.parametrize("text", ["athena://wg/db.trail", f"lake://{STORE}"])
+@pytest.mark.parametrize("text", ["athena://wg/db.trail", f"lake://{STORE}", "spark://trail"])
 def test_a_plan_without_sqlglot_names_the_extra(text, monkeypatch):
     monkeypatch.setitem(sys.modules, "sqlglot", None)
     with pytest.raises(EcsTrailError, match=r"ecs-trail\[athena\]"):

@@ -12,16 +12,13 @@ from ecs_trail.evidence.sources.lake import LakeSource
 from ecs_trail.evidence.sources.logs import parse_logs
 from ecs_trail.evidence.sources.lookup import LookupSource, parse_regions
 from ecs_trail.evidence.sources.s3 import parse_location
+from ecs_trail.evidence.sources.spark import SparkSource
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.evidence.store import Store
 from ecs_trail.evidence.store.manifest import holds_store
 
 __all__ = ["open_source"]
 
-#: Sources the command line names that are read by no code yet, with what to do instead.
-_NOT_BUILT_IN: Final = {
-    "spark": "export the table as JSON lines and give that file.",
-}
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(?://)?")
 
 
@@ -30,7 +27,7 @@ def open_source(text: str, *, max_scan: int | None = None, checkpoint: Path | No
 
     `max_scan` is how many bytes a paid query may scan before it is stopped, None for no limit. `checkpoint` is the file
     in which an `api://` source keeps its pages; other sources need none.
-    Raises `UsageError` for a scheme that is unknown or not built in, and for an empty name.
+    Raises `UsageError` for a scheme that is unknown, and for an empty name.
     """
     cleaned = text.strip()
     if not cleaned:
@@ -45,14 +42,12 @@ def open_source(text: str, *, max_scan: int | None = None, checkpoint: Path | No
         return parse_athena(cleaned[match.end() :], max_scan)
     if match and scheme == "lake":
         return LakeSource(cleaned[match.end() :].strip("/"), max_scan=max_scan)
+    if match and scheme == "spark":
+        return SparkSource(cleaned[match.end() :])
     if match and scheme == "logs":
         return parse_logs(cleaned[match.end() :])
     if match and scheme == "store":
         return StoreSource(Store(cleaned[match.end() :]))
-    if scheme in _NOT_BUILT_IN:
-        raise UsageError(
-            f"the source '{text}' ({scheme}) is not built in yet.", hint=_NOT_BUILT_IN[scheme].format(text=cleaned)
-        )
     if scheme == "file":
         return FilesSource(Path(cleaned.partition(":")[2].removeprefix("//") or "/"))
     if "://" in cleaned and not is_there(Path(cleaned)):

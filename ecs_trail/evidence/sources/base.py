@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.compression import USUAL, Bounds
+from ecs_trail.evidence.engines import Engine, LocalEngine, prepare
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
 from ecs_trail.evidence.merging import merge
 from ecs_trail.evidence.packing import Chunk, pack, trim
@@ -23,7 +24,6 @@ from ecs_trail.evidence.snapshots.role_states import RoleSnapshot
 from ecs_trail.evidence.snapshots.states import States, states_of
 from ecs_trail.evidence.snapshots.volume_states import volume_texts
 from ecs_trail.evidence.tasks import task_texts
-from ecs_trail.evidence.workers import map_ordered
 from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
@@ -149,6 +149,7 @@ def scan(
     selection: Selection,
     *,
     workers: int | None = 1,
+    engine: Engine | None = None,
     progress: Progress | None = None,
     task_files: Sequence[Path] = (),
     volume_files: Sequence[Path] = (),
@@ -157,16 +158,17 @@ def scan(
     """Read the sources and apply the selection once, exactly.
 
     `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do; the
-    answer is the same. `progress` is called with units done and expected. `task_files` and `volume_files` are files
-    given as saved states of tasks and volumes. `bounds` are how far one file may grow.
+    answer is the same, and that of another `engine` as well. `progress` is called with units done and expected.
+    `task_files` and `volume_files` are files given as saved states of tasks and volumes. `bounds` are how far one file
+    may grow.
     Raises `UsageError` for a source that is not there.
     """
-    if workers is not None and workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
+    engine = engine or LocalEngine(workers)
+    prepare(engine, sources)
     receipt = Receipt(sources=[source.name for source in sources])
     gatherer = _Gatherer(selection, receipt, partial(read_unit, bounds=bounds))
     given = [task_texts(task_files), volume_texts(volume_files)]
-    for reading in _readings(sources, selection, workers, progress, gatherer):
+    for reading in _readings(sources, selection, engine, progress, gatherer):
         gatherer.take(reading)
     events, duplicates, conflicts = merge(gatherer.finish())
     receipt.duplicates += duplicates
@@ -244,7 +246,7 @@ class _Gatherer:
 def _readings(
     sources: Sequence[Source],
     selection: Selection,
-    workers: int | None,
+    engine: Engine,
     progress: Progress | None,
     gatherer: _Gatherer,
 ) -> Iterator[Reading]:
@@ -270,32 +272,24 @@ def _readings(
                 _close(fetching)
 
     found = units()
+    readings = engine.read(gatherer.read, found, probe, lost=lost)
     try:
-        readings = map_ordered(gatherer.read, found, probe, workers=workers, lost=_lost, weigh=_weight)
         for done, reading in enumerate(readings, 1):
             if progress is not None:
                 progress(done, max(sum(expected), done))
             yield reading
     finally:
+        _close(readings)
         _close(found)
 
 
-def _lost(unit: Fetched) -> Reading:
+def lost(unit: Fetched) -> Reading:
     """The reading of a file that no worker process survives."""
     detail = "two worker processes died while reading it; often it is too large for the memory there is."
     return failed(unit.source, "unreadable_file", detail)
 
 
-def _weight(unit: Fetched) -> int:
-    if unit.data is not None:
-        return len(unit.data)
-    try:
-        return 0 if unit.path is None else unit.path.stat().st_size
-    except OSError:  # its reader will say so
-        return 0
-
-
-def _close(iterator: Iterator[Fetched]) -> None:
+def _close(iterator: Iterator[Any]) -> None:
     """End what a source has under way (threads, connections), also when the scan fails or is interrupted."""
     close = getattr(iterator, "close", None)
     if close is not None:

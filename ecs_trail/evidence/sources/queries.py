@@ -1,7 +1,6 @@
 """What sources that run queries at a service share: calls that survive throttling, waiting for an end, sizes, prices.
 
-Prices (us-east-1, *Amazon Athena pricing*: 5 USD for each TB scanned, 10 MB at least for each query; *AWS CloudTrail
-pricing*: 0.005 USD for each GB scanned by a query of CloudTrail Lake), as known on 2026-11-24; other Regions differ.
+Prices: `evidence.prices`; Athena charges 10 MB at least for each query.
 """
 
 import re
@@ -11,14 +10,15 @@ from datetime import UTC
 from typing import Any, Final
 
 from ecs_trail.errors import EcsTrailError, UsageError
+from ecs_trail.evidence import prices
 from ecs_trail.evidence.aws import BAD_CREDENTIALS, EXPIRED, THROTTLED, access_error, error_code
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem
 from ecs_trail.times import Window
 
 Pause = Callable[[float], None]
 
-ATHENA_USD_PER_TB: Final = 5.0
-LAKE_USD_PER_GB: Final = 0.005
+ATHENA_USD_PER_TB: Final = prices.ATHENA_TB
+LAKE_USD_PER_GB: Final = prices.LAKE_GB
 #: Refusals for speed, or broken connections, in a row before giving up; about three minutes of waiting.
 PATIENCE: Final = 12
 #: Marks a source whose pages go into a store.

@@ -1,8 +1,7 @@
 """Trail log files, or any files, in an S3 bucket: found by computed prefixes, read by threads, scanned in flight.
 
 A bucket is never walked where a trail's layout is found: accounts and Regions come from delimiter listings, day folders
-are computed (`layout`). Calls and errors: *Amazon S3 API Reference*; prices: *Amazon S3 pricing*, S3 Standard in
-us-east-1; both read on 2026-11-24.
+are computed (`layout`). Calls and errors: *Amazon S3 API Reference*, read on 2026-11-24.
 """
 
 import re
@@ -16,12 +15,13 @@ from typing import Any, Final, TypeVar
 
 from ecs_trail.errors import AccessError, UsageError
 from ecs_trail.evidence.aws import DeniedError, make_client
-from ecs_trail.evidence.compression import EXPANSION_LIMIT
-from ecs_trail.evidence.ledger import Problem
+from ecs_trail.evidence.ledger import Problem, Remote
+from ecs_trail.evidence.prices import S3_GET, S3_LIST
 from ecs_trail.evidence.sources import layout
 from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
+from ecs_trail.evidence.sources.shelf import READERS, BucketShelf, ahead
 from ecs_trail.evidence.store import Store
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
@@ -29,14 +29,9 @@ from ecs_trail.times import Window
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-_READERS: Final = 16
 _LISTERS: Final = 8
-#: Bytes of objects that may be under way or waiting at once.
-_BYTES_AHEAD: Final = 64 << 20
 #: Folders looked into for `AWSLogs/` where it is not at the prefix itself.
 _PROBED: Final = 50
-_LIST_PRICE: Final = 0.005 / 1000
-_GET_PRICE: Final = 0.0004 / 1000
 _KEYS_A_LIST: Final = 1000
 _DATED: Final = "; of keys with a day or an hour, those that may hold something of the window"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|arn:[\w-]+:s3:[\w:/.-]+")
@@ -57,7 +52,7 @@ class S3Source:
         *,
         requester_pays: bool = False,
         client: Callable[[], Any] | None = None,
-        readers: int = _READERS,
+        readers: int = READERS,
     ) -> None:
         """`requester_pays`: agree to pay for a bucket of somebody else. `client` makes an S3 client."""
         if _NAME.fullmatch(bucket) is None:
@@ -65,9 +60,17 @@ class S3Source:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
         self.requester_pays = requester_pays
+        self._is_portable = client is None
         self._client = client or (lambda: make_client("s3", connections=readers + _LISTERS))
         self._readers = readers
         self._kept: Kept = _NOTHING
+        self._is_handed_over = False
+
+    def hand_over(self) -> None:
+        """From now on `fetch` lists the objects and leaves reading them to others. One with a client of its own cannot:
+        it goes on reading them itself.
+        """
+        self._is_handed_over = self._is_portable
 
     def resume(self, kept: Kept) -> None:
         """Leave out objects that are held with the same size and ETag."""
@@ -141,7 +144,8 @@ class S3Source:
         window = self._kept.window or selection.window
         listing = _plain(bucket, self.prefix, window) if places is None else survey.listings(places)
         found = (one for one in tally.seen(listing) if not self._holds(bucket, one, tally))
-        for fetched in _ahead(readers, bucket.read, found):
+        reading = self._handed_over(bucket, found) if self._is_handed_over else ahead(readers, bucket.read, found)
+        for fetched in reading:
             tally.count(fetched)
             yield replace(fetched, expected=max(tally.expected, tally.done))
         for remark in bucket.remarks:
@@ -150,6 +154,15 @@ class S3Source:
             words = f"{tally.outside:,} objects are dated outside the window by their keys; they were not read."
             yield Fetched(self.name, problem=Problem(self.name, "not_read", words), outside=tally.outside)
         tally.conclude(self.name, is_plain=places is None)
+
+    def _handed_over(self, bucket: Bucket, found: Iterable[Listed | Problem]) -> Iterator[Fetched]:
+        shelf = BucketShelf(self.name, self.bucket, requester_pays=self.requester_pays)
+        for one in found:
+            if isinstance(one, Problem):
+                yield Fetched(one.source, problem=one)
+            else:
+                remote = Remote(shelf, one, one.size)
+                yield Fetched(bucket.name_of(one.key), identity=one.identity, remote=remote)
 
     def _holds(self, bucket: Bucket, one: Listed | Problem, tally: "_Tally") -> bool:
         if isinstance(one, Problem) or not one.identity or not self._kept.holds(bucket.name_of(one.key), one.identity):
@@ -317,25 +330,6 @@ def _plain(bucket: Bucket, prefix: str, window: Window) -> Iterator[_Listing]:
     yield _Listing(batch, prefix, share=1.0, outside=outside)
 
 
-def _ahead(
-    pool: ThreadPoolExecutor, read: Callable[[Listed], Fetched], found: Iterable[Listed | Problem]
-) -> Iterator[Fetched]:
-    """Objects read ahead by the pool, in order, with a bound on the bytes that wait."""
-    waiting: deque[tuple[int, Future[Fetched] | Fetched]] = deque()
-    held = 0
-    for one in found:
-        size = 0 if isinstance(one, Problem) else min(one.size, EXPANSION_LIMIT)
-        while waiting and (held + size > _BYTES_AHEAD or len(waiting) >= 4 * _READERS):
-            cost, first = waiting.popleft()
-            held -= cost
-            yield first if isinstance(first, Fetched) else first.result()
-        waiting.append((size, Fetched(one.source, problem=one) if isinstance(one, Problem) else pool.submit(read, one)))
-        held += size
-    while waiting:
-        _, first = waiting.popleft()
-        yield first if isinstance(first, Fetched) else first.result()
-
-
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[Given], Made], given: Iterable[Given], *, ahead: int
 ) -> Iterator[Made]:
@@ -373,13 +367,13 @@ def _bill(selection: Selection, account: str | None) -> str:
     if first is None or last is None:
         return (
             "a window open on one side: one LIST for each 1,000 objects, one GET each; for each account and Region "
-            f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * _GET_PRICE:.4f}) a day"
+            f"at most about {layout.FILES_A_DAY} objects (${layout.FILES_A_DAY * S3_GET:.4f}) a day"
         )
     start, end = selection.window.start, selection.window.end
     span = (end - start if start and end else timedelta()) + layout.LEAD + timedelta(days=layout.PAD_DAYS)
     lists = len(layout.stretches(Place("", "", ""), selection.window))
     objects = round(span / timedelta(days=1) * layout.FILES_A_DAY)
-    price = lists * _LIST_PRICE + objects * _GET_PRICE
+    price = lists * S3_LIST + objects * S3_GET
     words = f"{lists} LIST and at most about {objects:,} GET requests (${price:.4f})"
     places = _places(selection, account)
     total = (

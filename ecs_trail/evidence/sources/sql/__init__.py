@@ -23,17 +23,24 @@ DIALECTS: Final = ("athena", "duckdb", "spark", "trino")
 
 
 def compile_sql(
-    selection: Selection, table: Table, *, dialect: str = "trino", limit: int | None = None, is_bound: bool = True
+    selection: Selection,
+    table: Table,
+    *,
+    dialect: str = "trino",
+    limit: int | None = None,
+    is_bound: bool = True,
+    is_sorted: bool = True,
 ) -> str:
     """The SQL that finds every event of a selection in a table, and maybe more.
 
     `limit` is the longest text the service takes, in bytes: beyond it, places and times alone are asked for.
-    `is_bound=False` leaves the bounds of partitions out, to show a plan. Raises `UsageError` where a partitioned table
+    `is_bound=False` leaves the bounds of partitions out, to show a plan or to read a table whole on purpose;
+    `is_sorted=False` the order, for who sorts what is found. Raises `UsageError` where a partitioned table
     would be read whole, or where no query is short enough, and `MissingExtraError` without sqlglot.
     """
     compiler = _compiler()
     for is_coarse in (False, True):
-        made = compiler.statement(selection, table, is_coarse=is_coarse, is_bound=is_bound)
+        made = compiler.statement(selection, table, is_coarse=is_coarse, is_bound=is_bound, is_sorted=is_sorted)
         text: str = made.sql(dialect=dialect)
         if not table.is_quoted:
             text = text.replace(f'"{table.name[-1]}"', table.name[-1], 1)

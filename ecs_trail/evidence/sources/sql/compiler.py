@@ -22,10 +22,12 @@ _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _ASSUME_ROLE: Final = "AssumeRole"
 
 
-def statement(selection: Selection, table: Table, *, is_coarse: bool = False, is_bound: bool = True) -> exp.Select:
+def statement(
+    selection: Selection, table: Table, *, is_coarse: bool = False, is_bound: bool = True, is_sorted: bool = True
+) -> exp.Select:
     """`SELECT … FROM table WHERE …`, sorted by time and id. `is_coarse` asks for places and times only.
 
-    Without `is_bound` the bounds of partitions are left out: to show a plan, never to run it.
+    Without `is_bound` the bounds of partitions are left out: to show a plan, or where reading a table whole is meant.
     """
     conditions = list(partition_bounds(selection, table)) if is_bound else []
     asked = condition(selection, table, is_coarse=is_coarse)
@@ -35,6 +37,8 @@ def statement(selection: Selection, table: Table, *, is_coarse: bool = False, is
     query = exp.select(*columns).from_(_name(table))
     if conditions:
         query = query.where(exp.and_(*conditions))
+    if not is_sorted:
+        return query
     order = [one for one in (table.column("eventTime"), table.column("eventID")) if one is not None]
     return query.order_by(*(_of(one) for one in order)) if order else query
 

@@ -1,0 +1,1 @@
+"""Apache Spark: the session, what is sent to executors, and the engine that reads units there."""
