@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--minutes", type=float, default=5.0, help="in all, shared by the targets")
     parser.add_argument("--keep", action="store_true", help="take what found new ground into tests/fuzz/corpus")
+    parser.add_argument("--seed", type=int, default=1, help="another seed goes other ways over the same corpus")
     parser.add_argument("--work", type=Path, help="a folder that keeps inputs and finds from run to run")
     given = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
@@ -49,21 +50,21 @@ def main() -> int:
         parser.error(f"no such target: {', '.join(unknown)}; there are {', '.join(TARGETS)}.")
     work = given.work or Path(tempfile.mkdtemp(prefix="ecs-trail-fuzz-"))
     print(f"inputs and finds: {work}\n\n| target | executions | edges covered | finds |\n| --- | ---: | ---: | ---: |")
-    found = sum(fuzz(name, given.minutes * 60 / len(names), work, keep=given.keep) for name in names)
+    found = sum(fuzz(name, given.minutes * 60 / len(names), work, seed=given.seed, keep=given.keep) for name in names)
     return 1 if found else 0
 
 
-def fuzz(name: str, seconds: float, work: Path, *, keep: bool) -> int:
+def fuzz(name: str, seconds: float, work: Path, *, seed: int, keep: bool) -> int:
     """Fuzz one target and print its line; gives the number of finds."""
     from tests.fuzz.seeds import seeds  # noqa: PLC0415
 
     grown, finds = work / name, work / "finds"
     for folder in (grown, finds):
         folder.mkdir(parents=True, exist_ok=True)
-    for at, seed in enumerate(seeds(name)):
-        (grown / f"seed-{at:03d}").write_bytes(seed)
+    for at, start in enumerate(seeds(name)):
+        (grown / f"seed-{at:03d}").write_bytes(start)
     kept = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-    limits = [f"-max_total_time={int(seconds)}", "-timeout=60", "-rss_limit_mb=1500", "-max_len=8192", "-seed=1"]
+    limits = [f"-max_total_time={int(seconds)}", "-timeout=60", "-rss_limit_mb=1500", "-max_len=8192", f"-seed={seed}"]
     said = _run([name, str(finds), *limits, f"-artifact_prefix={finds}/{name}-", str(grown), *kept])
     counts = _DONE.findall(said)
     if not counts:
