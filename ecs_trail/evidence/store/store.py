@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -26,6 +26,9 @@ from ecs_trail.evidence.store.summary import summary_of
 from ecs_trail.evidence.store.units import held, read_units, receipt_of
 from ecs_trail.selection import Selection, everything
 from ecs_trail.times import Window
+
+#: What reading a part raises that is not as it was written, or that a stranger made: cut short, other columns or types.
+_BROKEN: Final = (pa.ArrowException, OSError, ValueError, LookupError, TypeError)
 
 
 class Store:
@@ -199,7 +202,7 @@ class Store:
         """Turn a part that is gone or broken into an `IntegrityError`."""
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _BROKEN as error:
             reason = (str(error).splitlines() or ["?"])[0][:200]
             raise IntegrityError(
                 f"a part of the store '{self.path}' is gone or cannot be read: {reason}.",
@@ -225,7 +228,7 @@ class Store:
         except FileNotFoundError:
             words = f"a part of the store with {part['rows']} events is gone."
             yield Fetched(where, problem=Problem(where, "vanished", words))
-        except (pa.ArrowException, OSError) as error:
+        except _BROKEN as error:
             words = f"a part of the store cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
 
@@ -235,7 +238,7 @@ class Store:
         try:
             stored.receipt = self._receipt(manifest)
             stored.task_texts = task_texts(read_documents(self.path, manifest))
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _BROKEN as error:
             words = f"what was noted when collecting cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
         tally.account(stored.receipt, sum(part["rows"] for part in manifest.parts("events")))
