@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import click
@@ -33,8 +34,7 @@ class _Root(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_stdout()
             return 0
         return result
 
@@ -91,6 +91,7 @@ def run(arguments: Sequence[str]) -> int:
         return _say(error.message, error.hint, code=error.exit_code)
     except Exception as error:  # the last line: a user meets a sentence, a developer the traceback
         if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            _give_up_stdout()
             hint = "free space, or name a file in a place that is yours with --output."
             return _say(f"the result cannot be written: {os.strerror(error.errno)}.", hint, code=USAGE)
         if os.environ.get(DEBUG):
@@ -120,6 +121,12 @@ def main() -> NoReturn:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
     _open_what_is_closed()
     sys.exit(run(sys.argv[1:]))
+
+
+def _give_up_stdout() -> None:
+    """The interpreter flushes stdout once more at exit; give it a place where that succeeds."""
+    with suppress(OSError, ValueError):  # a stdout without a number is no file of the system
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_what_is_closed() -> None:
