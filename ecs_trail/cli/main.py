@@ -1,9 +1,11 @@
 """`ecs-trail`: the entry point. Nothing heavy is imported here, so that `--help` answers at once."""
 
+import errno
 import gc
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import click
@@ -17,6 +19,8 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 #: Set this variable to see where an unexpected error came from.
 DEBUG: Final = "ECS_TRAIL_DEBUG"
+#: What a system says of a stdout that takes nothing (any more). Errors of files have words of their own.
+_CANNOT_WRITE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
 #: Objects made before the garbage collector looks at the youngest.
 _COLLECT_AFTER: Final = 50_000
 
@@ -30,8 +34,7 @@ class _Root(click.Group):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # The interpreter flushes stdout once more at exit; give it a place where that succeeds.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_stdout()
             return 0
         return result
 
@@ -87,6 +90,10 @@ def run(arguments: Sequence[str]) -> int:
     except EcsTrailError as error:
         return _say(error.message, error.hint, code=error.exit_code)
     except Exception as error:  # the last line: a user meets a sentence, a developer the traceback
+        if isinstance(error, OSError) and error.errno in _CANNOT_WRITE:
+            _give_up_stdout()
+            hint = "free space, or name a file in a place that is yours with --output."
+            return _say(f"the result cannot be written: {os.strerror(error.errno)}.", hint, code=USAGE)
         if os.environ.get(DEBUG):
             raise
         return _apologise(error)
@@ -112,4 +119,21 @@ def main() -> NoReturn:
     """The entry point of the installed command."""
     # One command makes much and throws little away: the collector's usual pace costs it a twentieth of its time.
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
+    _open_what_is_closed()
     sys.exit(run(sys.argv[1:]))
+
+
+def _give_up_stdout() -> None:
+    """The interpreter flushes stdout once more at exit; give it a place where that succeeds."""
+    with suppress(OSError, ValueError):  # a stdout without a number is no file of the system
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_what_is_closed() -> None:
+    """Put something in the place of a closed stdout or stderr (`>&-`): the next file that is opened would get its
+    number. What is written to stdout is refused as the system refuses it; messages without a place are dropped.
+    """
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")

@@ -151,7 +151,11 @@ _HOW = (
         metavar="FILE",
         help="For --verify: saved output of aws cloudtrail list-public-keys; repeatable.",
     ),
-    click.option("--unredacted", is_flag=True, help="Leave tokens, keys and passwords of the records in the result."),
+    click.option(
+        "--unredacted",
+        is_flag=True,
+        help="Leave tokens, keys and passwords of the records in the result, of whatever kind.",
+    ),
     click.option("--chains", is_flag=True, help="Follow sessions that changed a role to who opened them; reads again."),
 )
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ecs_trail.arns import is_task
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.containers import unwrap
+from ecs_trail.evidence.given import read_given
 from ecs_trail.evidence.ledger import TASK_STATE, Problem, TaskText
 from ecs_trail.evidence.moments import moment_of
 from ecs_trail.evidence.texts import lenient
@@ -88,7 +89,7 @@ def state_texts(paths: Iterable[Path], kind: str, what: str, how: str) -> tuple[
     problems: list[Problem] = []
     for path in paths:
         try:
-            data = path.read_bytes()
+            data = read_given(path)
         except OSError as error:
             raise UsageError(
                 f"the saved {what} '{path}' cannot be read: {error.strerror or error}.", hint=f"save them with: {how}"

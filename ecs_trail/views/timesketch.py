@@ -15,7 +15,6 @@ import pandas as pd
 from ecs_trail.frames import Row, rows
 from ecs_trail.times import format_time
 from ecs_trail.views.plain import Document, dumped, micros, sections
-from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean
 from ecs_trail.views.words import actor, task_name, tool
 
@@ -52,7 +51,7 @@ _MOMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "leaks": {},  # volumes that stand here already
     "actors": {},  # a summary of changes that stand here one by one
 }
-#: Columns of the events that go along; record columns are scrubbed of credentials.
+#: Columns of the events that go along.
 _EVENT_COLUMNS: Final = (
     *("event_id", "event_source", "event_name", "aws_region", "account_id", "error_code", "error_message"),
     *("session_name", "requested_session_name", "identity_arn", "target_role_arn", "invoked_by"),
@@ -153,7 +152,5 @@ def _events(events: pd.DataFrame | None) -> Iterator[Row]:
         failed = f" refused: {row.get('error_code')}" if row.get("error_code") else ""
         who = actor(row.get("identity_arn") or row.get("invoked_by"))
         yield _line(stamp, "CloudTrail event", clean(f"{row.get('event_name')}{failed} by {who}", 400), "event") | {
-            name: scrub(row[name]) if name == "request_parameters" else row[name]
-            for name in columns
-            if row[name] is not None
+            name: row[name] for name in columns if row[name] is not None
         }

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -164,3 +165,18 @@ def test_the_lines_of_help_are_those_of_the_commands():
     assert {name: command.get_short_help_str(limit=80) for name, command in root.commands.items()} == {
         name: line for name, (_, line) in COMMANDS.items()
     }
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("words", [("investigate",), ("events", "--format", "parquet"), ("events",)], ids=" ".join)
+def test_a_stdout_that_is_full_or_closed_is_said(words, tmp_path):
+    """A result that nobody can read is no success, and no mistake of ours."""
+    command = [sys.executable, "-m", "ecs_trail", words[0], str(tmp_path), *words[1:]]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, "the result cannot be written: No space left" in done.stderr) == (2, True), done.stderr
+    shut = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (shut.returncode, "the result cannot be written" in shut.stderr) == (2, True), shut.stderr
+    kept = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command, "--output", str(tmp_path / "kept")]
+    assert subprocess.run(kept, check=False).returncode == 0
+    assert (tmp_path / "kept").stat().st_size > 0

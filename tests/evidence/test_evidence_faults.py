@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+import subprocess
 import tempfile
 import time
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 import zstandard
 from evidence_builders import dump, envelope, read, record, subscription
 
+from ecs_trail.cli.main import run
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.compression import Bounds
 from ecs_trail.evidence.containers import unwrap
@@ -473,3 +475,30 @@ def test_a_plan_touches_no_disk() -> None:
     plan = FilesSource("/nowhere/at/all").plan(everything())
     assert "/nowhere/at/all" in str(plan)
     assert "bill" in str(plan)
+
+
+def test_folders_nested_deeper_than_python_calls(tmp_path: Path) -> None:
+    """Anyone can unpack such a tree; what lies at its end is read, or named where the system refuses the path."""
+    here, deep = os.open(".", os.O_RDONLY), 3000
+    try:
+        os.chdir(tmp_path)
+        for level in range(deep):
+            os.mkdir("a")  # noqa: PTH102 - a path of this length has no name that the system takes
+            os.chdir("a")
+            if level == 1200:
+                Path("log.json").write_bytes(COMPACT)
+    finally:
+        os.fchdir(here)
+        os.close(here)
+    receipt = read(tmp_path).receipt
+    assert receipt.events_selected == 20
+    assert [one.kind for one in receipt.problems] == ["unreadable_file"]
+    assert receipt.closes
+    subprocess.run(["rm", "-rf", str(tmp_path / "a")], check=True)  # shutil's way of removing it is recursive
+
+
+@pytest.mark.parametrize("option", ["--tasks", "--volumes", "--role-state"])
+def test_a_file_without_end_is_refused(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log.json").write_bytes(COMPACT)
+    assert run(["investigate", str(tmp_path), option, "/dev/zero"]) == 2
+    assert "File too large" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Fuzz the doors that bytes come in by, guided by coverage (atheris, libFuzzer).
 
-    pip install atheris
+    pip install 'ecs-trail[fuzz]'
     python -m tests.fuzz --minutes 5                 # every target, one after the other
     python -m tests.fuzz --minutes 10 scan records   # only these
     python -m tests.fuzz --minutes 10 --keep         # and take what found new ground into the corpus, made small
@@ -36,10 +36,11 @@ def main() -> int:
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--minutes", type=float, default=5.0, help="in all, shared by the targets")
     parser.add_argument("--keep", action="store_true", help="take what found new ground into tests/fuzz/corpus")
+    parser.add_argument("--seed", type=int, default=1, help="another seed goes other ways over the same corpus")
     parser.add_argument("--work", type=Path, help="a folder that keeps inputs and finds from run to run")
     given = parser.parse_args()
     if importlib.util.find_spec("atheris") is None:
-        print("fuzzing needs atheris (pip install atheris; CPython on Linux or macOS).", file=sys.stderr)
+        print("fuzzing needs atheris (pip install 'ecs-trail[fuzz]'; CPython on Linux or macOS).", file=sys.stderr)
         return 2
     sys.path[:0] = map(str, PATHS)
     from tests.fuzz.targets import TARGETS  # noqa: PLC0415 - after the path is set
@@ -49,21 +50,21 @@ def main() -> int:
         parser.error(f"no such target: {', '.join(unknown)}; there are {', '.join(TARGETS)}.")
     work = given.work or Path(tempfile.mkdtemp(prefix="ecs-trail-fuzz-"))
     print(f"inputs and finds: {work}\n\n| target | executions | edges covered | finds |\n| --- | ---: | ---: | ---: |")
-    found = sum(fuzz(name, given.minutes * 60 / len(names), work, keep=given.keep) for name in names)
+    found = sum(fuzz(name, given.minutes * 60 / len(names), work, seed=given.seed, keep=given.keep) for name in names)
     return 1 if found else 0
 
 
-def fuzz(name: str, seconds: float, work: Path, *, keep: bool) -> int:
+def fuzz(name: str, seconds: float, work: Path, *, seed: int, keep: bool) -> int:
     """Fuzz one target and print its line; gives the number of finds."""
     from tests.fuzz.seeds import seeds  # noqa: PLC0415
 
     grown, finds = work / name, work / "finds"
     for folder in (grown, finds):
         folder.mkdir(parents=True, exist_ok=True)
-    for at, seed in enumerate(seeds(name)):
-        (grown / f"seed-{at:03d}").write_bytes(seed)
+    for at, start in enumerate(seeds(name)):
+        (grown / f"seed-{at:03d}").write_bytes(start)
     kept = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-    limits = [f"-max_total_time={int(seconds)}", "-timeout=60", "-rss_limit_mb=1500", "-max_len=8192", "-seed=1"]
+    limits = [f"-max_total_time={int(seconds)}", "-timeout=60", "-rss_limit_mb=1500", "-max_len=8192", f"-seed={seed}"]
     said = _run([name, str(finds), *limits, f"-artifact_prefix={finds}/{name}-", str(grown), *kept])
     counts = _DONE.findall(said)
     if not counts:
@@ -73,7 +74,7 @@ def fuzz(name: str, seconds: float, work: Path, *, keep: bool) -> int:
     print(f"| {name} | {int(executions):,} | {int(edges):,} | {len(kinds)} |", flush=True)
     if keep:
         take(name, grown)
-    return len(kinds)
+    return len(kinds) or not counts  # a fuzzer that did not run has shown nothing
 
 
 def take(name: str, grown: Path) -> None:

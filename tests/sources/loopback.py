@@ -11,6 +11,9 @@ from typing import Any
 class QuietHandler(BaseHTTPRequestHandler):
     """A handler that writes no log."""
 
+    #: A head and a body are two writes, and the second would wait some 40 ms for the first one's receipt.
+    disable_nagle_algorithm = True
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
 

@@ -2,9 +2,9 @@
 
 import gzip
 import json
-import random
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from flaky import FAULTS, FlakyBucket, serving_bucket
 from history import History
-from stories import history_of, home_records, quick, regions_of, story
+from stories import history_of, quick, regions_of
+from storms import assert_closed, folder_storm, ledger, objects, records, storm
 from warehouse import STORE, Warehouse, glue_table, lake_table
 
 from ecs_trail import Store, investigate
 from ecs_trail.cli.main import run
-from ecs_trail.coverage import evidence_summary
-from ecs_trail.errors import AccessError, EcsTrailError
+from ecs_trail.errors import AccessError
 from ecs_trail.evidence.collect import collect
 from ecs_trail.evidence.ledger import Receipt
 from ecs_trail.evidence.merging import merge
@@ -30,14 +30,7 @@ from ecs_trail.evidence.sources.logs import LogsSource
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.selection import Selection, default_selection, everything, session
-from ecs_trail.times import EVER, Window
-
-MOMENT = datetime(2026, 3, 11, tzinfo=UTC)
-
-
-@lru_cache(maxsize=1)
-def records() -> tuple[dict[str, Any], ...]:
-    return tuple(home_records(story("managed_detached")))
+from ecs_trail.times import Window
 
 
 def selections() -> dict[str, Selection]:
@@ -49,25 +42,6 @@ def selections() -> dict[str, Selection]:
         "a session": session("ECSTaskVolumesForEBS"),
         "a while": default_selection().during(middle),
     }
-
-
-def ledger(receipt: Receipt) -> dict[str, Any]:
-    made = evidence_summary(receipt, events_selected=receipt.events_selected, window=EVER, as_of=MOMENT)["ledger"]
-    assert isinstance(made, dict)
-    return made
-
-
-def assert_closed(receipt: Receipt, least: int = 1) -> None:
-    """Every sum, term by term, from the JSON that a user gets."""
-    book = ledger(receipt)
-    objects, found = book["objects"], book["records"]
-    assert objects["listed"] == objects["read"] + objects["left_out"] + objects["failed"], book
-    terms = ("selected", "not_selected", "duplicate", "rejected", "lost")
-    assert found["found"] == sum(found[name] for name in terms), book
-    assert min(found.values()) >= 0, book
-    assert found["found"] >= least, book
-    assert book["closes"] is True
-    assert book["partial"] == receipt.is_partial
 
 
 def folder(path: Path) -> Path:
@@ -148,16 +122,6 @@ def test_of_queries(which, start):
     assert_closed(scan([LogsSource("eu-west-1", "CloudTrail/Management", pause=lambda _: None)], selection).receipt)
 
 
-def objects(files: int = 12, each: int = 6, prefix: str = "logs/") -> dict[str, bytes]:
-    made = [{**records()[n % len(records())], "eventID": f"e-{n}"} for n in range(files * each)]
-    return {
-        f"{prefix}{number:05d}.json.gz": gzip.compress(
-            json.dumps({"Records": made[number * each : (number + 1) * each]}).encode(), mtime=0
-        )
-        for number in range(files)
-    }
-
-
 def test_of_a_bucket_and_what_its_keys_leave_out():
     day = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 11, tzinfo=UTC))
     held = objects(5, prefix="x/2026/03/10/") | objects(4, prefix="x/2025/01/01/") | {"x/README.md": b"no"}
@@ -183,63 +147,29 @@ def test_of_a_bucket_with_a_fault_at_one_object(fault):
     assert all("00004" in problem.source for problem in receipt.problems)
 
 
-def seeded(seed: int, share: float = 0.1):
-    dice = random.Random(seed)
-    chosen = {number: dice.choice(FAULTS) for number in range(1, 200) if dice.random() < share}
-    return lambda number, _kind, _key: chosen.get(number, "")
-
-
-def replace_one(bucket: FlakyBucket, dice: random.Random, event_id: str) -> None:
-    """Another content under the same key, with one record more."""
-    key = dice.choice(sorted(bucket.objects))
-    listed = json.loads(gzip.decompress(bucket.objects[key]))["Records"]
-    more = {"Records": [*listed, {**records()[0], "eventID": event_id}]}
-    bucket.objects[key] = gzip.compress(json.dumps(more).encode(), mtime=0)
-
-
-def storm(seed: int, path: Path, calm: set[str]) -> int:
-    """Collect from a bucket with faults until nothing goes wrong; how many faults happened."""
-    dice = random.Random(seed)
-    bucket = FlakyBucket(objects(), page=dice.choice((3, 1000)))
-    faults, when = seeded(seed, dice.choice((0.05, 0.2, 0.5))), dice.randrange(3, 30)
-
-    def fault(number: int, kind: str, key: str) -> str:
-        if number == when:  # between the listing and the reading of it
-            replace_one(bucket, dice, "e-meanwhile")
-        return faults(number, kind, key)
-
-    bucket.fault = fault
-    store = Store(path / f"store-{seed}")
-    with serving_bucket(bucket) as client:
-        source = S3Source("some-bucket", "logs", client=client, readers=4)
-        try:
-            assert_closed(scan([source], everything()).receipt, 0)
-            collect([source], store, everything(), now=lambda: MOMENT - timedelta(days=dice.randrange(-900, 900)))
-        except (AccessError, EcsTrailError):
-            pass  # refused as a whole, with words; nothing may be half kept
-        if store.exists:
-            assert store.verify() == []
-            assert_closed(scan([StoreSource(store)], everything()).receipt, 0)
-            if dice.random() < 0.5:
-                store.compact()
-        bucket.fault = lambda *_: ""
-        replace_one(bucket, dice, "e-new")
-        collect([source], store, everything(), now=lambda: MOMENT)
-    assert store.verify() == []
-    receipt = scan([StoreSource(store)], everything()).receipt
-    assert_closed(receipt, 73)
-    assert not receipt.is_partial, receipt.problems
-    assert set(store.events().column("event_id").to_pylist()) >= calm | {"e-new"}, seed
-    return len(bucket.happened)
-
-
-@pytest.mark.parametrize("runs", [6, pytest.param(60, marks=pytest.mark.slow)])
-def test_of_seeded_storms(runs, tmp_path):
-    calm = {f"e-{n}" for n in range(72)}
+@pytest.mark.parametrize("kind", [storm, folder_storm])
+@pytest.mark.parametrize("runs", [12, pytest.param(100, marks=pytest.mark.slow)])
+def test_of_seeded_storms(kind, runs, tmp_path):
+    """`python -m tests.endurance storms --seeds 400` runs more of them."""
     memory = Path("/dev/shm")  # where waiting for a disk would take most of the time
     with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
-        faults = sum(storm(seed, Path(folder), calm) for seed in range(runs))
-    assert faults > 2 * runs
+        happened = sum((kind(seed, Path(folder)) for seed in range(runs)), Counter())
+    assert happened.total() > 3 * runs
+    assert len(happened) > 8
+
+
+@pytest.mark.parametrize("kind", [storm, folder_storm])
+def test_a_store_that_forgets_in_a_storm_is_seen(kind, tmp_path, monkeypatch):
+    """A planted fault: units that count although their events never came to the disk."""
+    real = Store.commit
+
+    def early(self, batch):
+        real(self, replace(batch, chunks=[], documents=[]))
+        return real(self, replace(batch, units=[]))
+
+    monkeypatch.setattr(Store, "commit", early)
+    with pytest.raises(AssertionError, match="e-"):
+        [kind(seed, tmp_path) for seed in range(60)]
 
 
 @pytest.mark.parametrize("fault", ["ThrottlingException", "InternalFailure", "ExpiredTokenException"])

@@ -2,7 +2,9 @@
 
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ecs_trail.views.timeline.packing import pack
 from ecs_trail.views.timeline.parts import Board
@@ -12,7 +14,7 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>timeline</title>
 <style>body{margin:0;padding:12px;background:%(back)s}%(style)s</style><body%(body)s><div id="here"></div>
 <script type="module">
 const bytes = (text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
-const state = {_table: %(table)s, _data: new DataView(bytes("%(data)s").buffer), _view: {}, _notes: {}};
+const state = {_table: %(table)s, _data: new DataView(bytes("%(data)s").buffer), _view: {}, _notes: %(notes)s};
 const listeners = {};
 const model = {
   get: (name) => state[name],
@@ -26,7 +28,7 @@ const fire = (name, ...given) => (listeners[name] || []).forEach((act) => act(..
 window.sent = [];
 function answer(content) {
   window.sent.push(content);
-  const reply = {number: content.number, answer: content.ask, sentences: ["One sentence.", "Another."], text: "{}"};
+  const reply = {number: content.number, answer: content.ask, sentences: %(told)s, text: %(raw)s};
   const note = {star: content.star, text: content.text};
   if (content.ask === "note") state._notes = {...state._notes, [window.idOf(content.event)]: note};
   setTimeout(() => { fire("msg:custom", reply); if (content.ask === "note") fire("change:_notes"); }, 5);
@@ -45,17 +47,33 @@ window.stop = widget.render({model, el: document.getElementById("here")});
 </script><script id="code" type="text/plain">%(code)s</script>"""
 
 
-def write_page(board: Board, path: Path, *, dark: bool = False) -> Path:
-    """Write a page that shows a board; its model answers every question with two sentences."""
+def write_page(
+    board: Board,
+    path: Path,
+    *,
+    dark: bool = False,
+    told: Sequence[str] = ("One sentence.", "Another."),
+    raw: str = "{}",
+    notes: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write a page that shows a board; its model answers every question with the sentences or the raw text given."""
     packed = pack(board)
     values = {
-        "ids": json.dumps(board.events.ids).replace("</", "<\\/"),
+        "told": _literal([*told]),
+        "raw": _literal(raw),
+        "notes": _literal(notes or {}),
+        "ids": _literal(board.events.ids),
         "back": "#111418" if dark else "#fff",
         "style": style(),
         "body": f' data-jp-theme-light="{str(not dark).lower()}"',
-        "table": json.dumps(packed.table).replace("</", "<\\/"),
+        "table": _literal(packed.table),
         "data": base64.b64encode(packed.data).decode(),
         "code": script(),
     }
     path.write_text(_PAGE % values, encoding="utf-8")
     return path
+
+
+def _literal(value: Any) -> str:
+    """A value inside a script of the page: the page is a test's own, and its frame must not be what breaks."""
+    return json.dumps(value).replace("<", "\\u003c")

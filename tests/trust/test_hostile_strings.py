@@ -7,6 +7,7 @@ every column are made from the shapes of the package (`handouts`), so that a new
 import csv
 import html.parser
 import io
+import itertools
 import json
 import os
 import pty
@@ -18,6 +19,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import fields
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -26,9 +28,11 @@ from handouts import document, frames, replaced
 from handouts import frame as one_frame
 from markdown_it import MarkdownIt
 from planted import behind, paths, put, written
+from timeline_page import write_page
 
 import ecs_trail as et
 from ecs_trail.analysis.roles.tables import LOSSES
+from ecs_trail.case.exploring import board_of
 from ecs_trail.case.tables import SPECS
 from ecs_trail.evidence.sources.sql import DIALECTS, compile_sql, documented_table
 from ecs_trail.selection import Clause, Selection
@@ -36,6 +40,7 @@ from ecs_trail.views.exports import write_frame
 from ecs_trail.views.text import clean
 from ecs_trail.views.writers import PAGES, WRITERS
 
+SAMPLE = Path(__file__).parents[2] / "sample_logs"
 HOSTILE = {
     "script": "<script>window.pwned=1</script>",
     "handler": "\"'><img src=x onerror=window.pwned=2>",
@@ -300,6 +305,89 @@ def test_a_browser_obeys_nobody_in_any_column(name, chromium, tmp_path):
     assert asked == [path.as_uri()]
     assert said == []
     page.context.close()
+
+
+def hostile_board(board):
+    """The board with another hostile text in every field of every lane and event that is not one of our own words."""
+    texts = itertools.cycle(HOSTILE.values())
+    count = itertools.count()
+    for lane in board.lanes:
+        for one in fields(lane):
+            if one.name not in {"kind", "state", "related"} and isinstance(getattr(lane, one.name), str | None):
+                setattr(lane, one.name, next(texts) + (f" {next(count)}" if one.name == "key" else ""))
+        lane.related = ()
+    for one in fields(board.events):
+        held = getattr(board.events, one.name)
+        if one.name not in {"outcomes", "ids"} and isinstance(held, list) and isinstance(held[0], str):
+            setattr(board.events, one.name, [next(texts) for _ in held])
+    board.events.ids = [f"{next(texts)} {next(count)}" for _ in board.events.ids]
+    return board
+
+
+@pytest.mark.slow
+def test_the_widget_obeys_nobody_in_any_field(chromium, tmp_path):
+    """Every text in every field of lanes, events, notes and answers, in Chromium; each table opened, lanes and rows
+    picked, filters and search used.
+    """
+    board = hostile_board(board_of(et.investigate(SAMPLE)))
+    listed = [*HOSTILE.values()]
+    notes = {
+        one: {"star": True, "text": text} for one, text in zip(board.events.ids, itertools.cycle(listed), strict=False)
+    }
+    path = write_page(board, tmp_path / "x.html", told=listed, raw="\n".join(listed), notes=notes)
+    page = chromium.new_context(offline=True).new_page()
+    asked, said = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(path.as_uri())
+    page.wait_for_selector(".et-timeline[data-theme]")
+    elements = "[...new Set([...document.querySelectorAll('*')].map((one) => one.localName))].sort()"
+    before, shown = set(page.evaluate(elements)), ""
+    box = page.locator(".et-body").bounding_box()
+    for step in range(0, 400, 20):
+        page.mouse.move(box["x"] + 300 + step, box["y"] + 20 + step % 300)
+    for tab in page.get_by_role("tab").all():
+        tab.click()
+        row = page.locator(".et-row:visible").first
+        if row.count():
+            row.click()
+        page.wait_for_timeout(50)
+        shown += page.locator(".et-timeline").inner_text()
+    page.get_by_role("tab").first.click()
+    page.locator(".et-row:visible").first.click()
+    page.get_by_role("button", name="Raw record").first.click()
+    page.locator(".et-raw").first.wait_for()
+    shown += page.locator(".et-raw").first.inner_text()
+    for text in HOSTILE.values():
+        page.get_by_label("Search", exact=True).fill(text[:200].replace("\x00", ""))
+        page.wait_for_timeout(20)
+    page.wait_for_timeout(200)
+    shown += page.locator(".et-timeline").inner_text()
+    assert "<script>window.pwned=1</script>" in shown
+    assert page.evaluate("window.pwned === undefined")
+    assert page.locator("img, iframe, object, a").count() == 0
+    assert set(page.evaluate(elements)) - before <= {"pre", "code", "textarea"}  # of the panel
+    assert page.evaluate("[...document.querySelectorAll('*')].every((one) => !one.onerror && !one.onload)")
+    assert [url for url in asked if not url.startswith(("file:", "blob:"))] == []
+    assert said == []
+    page.context.close()
+
+
+def test_what_the_widget_answers_is_inert(case):
+    """The sentences and records that a page asks for: one visible line each, and records escaped."""
+    widget, said = case.timeline(), []
+    widget.send = lambda content, buffers=None: said.append(content)
+    for place in range(len(case.events)):
+        widget._answer(widget, {"ask": "raw", "event": place, "number": 1}, [])
+        widget._answer(widget, {"ask": "evidence", "lane": None, "span": None, "event": place, "number": 1}, [])
+    for place in range(len(widget._board.lanes)):
+        widget._answer(widget, {"ask": "evidence", "lane": place, "span": None, "event": None, "number": 1}, [])
+    assert len(said) == 2 * len(case.events) + len(widget._board.lanes)
+    for one in said:
+        lines = [*one.get("sentences", ()), *one.get("text", "").split("\n")]
+        assert not [line for line in lines if ACTING.search(line)]
+    assert not ACTING.search(json.dumps(widget._table, ensure_ascii=False))
 
 
 def test_what_is_shown_is_one_line_of_visible_characters():

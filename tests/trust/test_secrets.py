@@ -197,6 +197,26 @@ def test_unredacted_leaves_them(evidence, capsysbinary):
     assert leaks(capsysbinary.readouterr().out)
 
 
+@pytest.mark.parametrize("kind", [".html", ".timesketch.jsonl", ".xlsx", ".json", "csv", "parquet"])
+def test_every_view_follows_the_same_switch(kind, evidence, tmp_path):
+    """What is taken out of a report is in it where it was asked for, whatever the kind: one rule, kept in the case."""
+    words = ["--output", f"{tmp_path}/x{kind}"] if kind[:1] == "." else ["--output", f"{tmp_path}/x/", "--format", kind]
+    for switch, is_there in (([], False), (["--unredacted"], True)):
+        assert run(["report", str(evidence), *words, *switch]) == 0
+        found = [leaks(path.read_bytes()) for path in tmp_path.rglob("*") if path.is_file()]
+        assert found
+        assert any(found) == is_there, switch
+
+
+def test_the_timeline_panel_follows_it_too(evidence, case):
+    for made, is_there in ((case, False), (et.investigate(evidence, unredacted=True), True)):
+        widget, said = made.timeline(), []
+        widget.send = lambda content, buffers=None, said=said: said.append(content)
+        for place in range(len(made.events)):
+            widget._answer(widget, {"ask": "raw", "event": place, "number": 1}, [])
+        assert bool(leaks(str(said))) == is_there
+
+
 def test_the_answer_is_the_same_without_them(case, evidence):
     """Taking secrets out changes no judgement."""
     whole = et.investigate(evidence, unredacted=True).document

@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from ecs_trail.errors import UsageError
+from ecs_trail.evidence.given import read_given
 from ecs_trail.times import parse_time
 
 _KEYS: Final = ("CapturedAt", "Role", "GetRole", "AttachedPolicies", "RolePolicies", "Policies", "PolicyVersions")
@@ -53,7 +54,7 @@ def read_role_state(path: Path) -> RoleSnapshot:
     says neither when it was captured nor anything about a role.
     """
     try:
-        data = path.read_bytes()
+        data = read_given(path)
     except OSError as error:
         raise UsageError(f"the role state '{path}' cannot be read: {error.strerror or error}.", hint=_HINT) from error
     return role_state_of(data, path.as_posix())

@@ -14,6 +14,8 @@ from ecs_trail.selection import Selection
 #: A path, which content it stands for, and the kind and detail of what is wrong with it. Paths are plain text here: a
 #: hundred thousand `Path`s cost as much as reading the files.
 _Found = tuple[str, str, tuple[str, str] | None]
+#: A path to look at, the same absolute, and the folders (device and number) it lies in.
+_Waiting = tuple[str, str, frozenset[tuple[int, int]]]
 
 
 class FilesSource:
@@ -47,9 +49,7 @@ class FilesSource:
                 f"there is no file or folder '{self.name}'.",
                 hint="give a path that exists, or s3://BUCKET/PREFIX, api://REGION, store:DIR.",
             )
-        found: list[_Found] = []
-        root = str(self.path)
-        _walk(root, os.path.abspath(root), frozenset(), found)  # noqa: PTH100 - links stay as named
+        found = _walk(str(self.path))
         for text, identity, problem in found:
             name = _text_of(text)
             if problem is None:
@@ -69,8 +69,17 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def _walk(path: str, absolute: str, above: frozenset[tuple[int, int]], found: list[_Found]) -> None:
-    """Add what lies at or below a path."""
+def _walk(root: str) -> list[_Found]:
+    """What lies at or below a path. Folders may be nested deeper than Python may call."""
+    found: list[_Found] = []
+    waiting: list[_Waiting] = [(root, os.path.abspath(root), frozenset())]  # noqa: PTH100 - links stay as named
+    while waiting:
+        _look(waiting.pop(), waiting, found)
+    return found
+
+
+def _look(one: _Waiting, waiting: list[_Waiting], found: list[_Found]) -> None:
+    path, absolute, above = one
     try:
         status = os.stat(path)  # noqa: PTH116
     except PermissionError:
@@ -88,14 +97,15 @@ def _walk(path: str, absolute: str, above: frozenset[tuple[int, int]], found: li
     elif stat.S_ISDIR(status.st_mode):
         identity = (status.st_dev, status.st_ino)
         if identity not in above:  # a link back to a folder we are in adds nothing
-            _walk_folder(path, absolute, above | {identity}, found)
+            _look_into((path, absolute, above | {identity}), waiting, found)
     else:
         found.append(_problem(path, "unreadable_file", f"{_kind(status.st_mode)}, no file; not opened."))
 
 
-def _walk_folder(path: str, absolute: str, above: frozenset[tuple[int, int]], found: list[_Found]) -> None:
+def _look_into(one: _Waiting, waiting: list[_Waiting], found: list[_Found]) -> None:
+    path, absolute, above = one
     try:
-        names = sorted(os.listdir(path))  # noqa: PTH208 - names are sorted as text, the same on every system
+        names = sorted(os.listdir(path), reverse=True)  # noqa: PTH208 - names are sorted as text, the same on every system
     except PermissionError:
         found.append(_problem(path, "no_permission", "the folder may not be listed."))
         return
@@ -105,8 +115,7 @@ def _walk_folder(path: str, absolute: str, above: frozenset[tuple[int, int]], fo
         return
     base = "" if path == os.curdir else path.rstrip(os.sep) + os.sep
     base_absolute = absolute.rstrip(os.sep) + os.sep
-    for name in names:
-        _walk(base + name, base_absolute + name, above, found)
+    waiting.extend((base + name, base_absolute + name, above) for name in names)
 
 
 def _name_of(path: Path) -> str:

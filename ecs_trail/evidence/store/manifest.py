@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 
 from ecs_trail.errors import IntegrityError, UsageError
 from ecs_trail.evidence.store.folder import MANIFEST, sync_folder, write_part
+from ecs_trail.evidence.store.shapes import is_ours
 
 FORMAT: Final = "ecs-trail/store/1"
 _TAIL: Final = ',"chain":"'
@@ -104,6 +105,7 @@ def _still(stream: BinaryIO, known: Manifest | None) -> Manifest | None:
 
 
 def _take(made: Manifest, texts: list[bytes], where: str) -> None:
+    known = set(made.selections)
     for number, text in enumerate(texts, 1):
         line = _parsed(text)
         if line is None and number == len(texts):
@@ -114,6 +116,13 @@ def _take(made: Manifest, texts: list[bytes], where: str) -> None:
                 "before.",
                 hint="restore it from a copy; its parts can still be read as Parquet files.",
             )
+        if not (is_ours(line) and _asked(line) <= known):
+            raise IntegrityError(
+                f"line {len(made.lines) + 1} of the manifest of '{where}' names what no store of this tool holds.",
+                hint="it was not written by ecs-trail; nothing of it was read or changed.",
+            )
+        if line["kind"] == "selection":
+            known.add(line["id"])
         made.lines.append(line)
         made.chain = line.pop("chain")
         made.size += len(text) + 1
@@ -160,6 +169,12 @@ def encoded(lines: Iterable[Line], chain: str) -> tuple[bytes, str]:
         chain = _next(chain, body)
         texts.append(body[:-1] + f'{_TAIL}{chain}"}}\n'.encode())
     return b"".join(texts), chain
+
+
+def _asked(line: Line) -> set[str]:
+    """The selections that a line names; they must stand in lines before."""
+    run = line if line["kind"] == "run" else line.get("run") if line["kind"] == "batch" else None
+    return {run["selection"], run["planned"]} if run else set()
 
 
 def _parsed(text: bytes) -> Line | None:

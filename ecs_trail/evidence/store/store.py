@@ -38,6 +38,8 @@ Made = TypeVar("Made")
 #: How long parts that a manifest no longer names stay in a bucket, for who is reading them.
 GRACE: Final = timedelta(days=1)
 _ATTEMPTS: Final = 40
+#: What reading a part raises that is not as it was written, or that a stranger made: cut short, other columns or types.
+_BROKEN: Final = (pa.ArrowException, OSError, ValueError, LookupError, TypeError)
 
 
 class Store:
@@ -270,7 +272,7 @@ class Store:
         """Turn a part that is gone or broken into an `IntegrityError`."""
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _BROKEN as error:
             reason = (str(error).splitlines() or ["?"])[0][:200]
             raise IntegrityError(
                 f"a part of the store '{self.disk.name}' is gone or cannot be read: {reason}.",
@@ -305,7 +307,7 @@ class Store:
         except FileNotFoundError:
             words = f"a part of the store with {part['rows']} events is gone."
             yield Fetched(where, problem=Problem(where, "vanished", words))
-        except (pa.ArrowException, OSError) as error:
+        except _BROKEN as error:
             words = f"a part of the store cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
 
@@ -315,7 +317,7 @@ class Store:
         try:
             stored.receipt = self._receipt(manifest)
             stored.task_texts = task_texts(read_documents(self.disk, manifest))
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _BROKEN as error:
             words = f"what was noted when collecting cannot be read: {(str(error).splitlines() or ['?'])[0][:200]}."
             yield Fetched(where, problem=Problem(where, "unreadable_file", words))
         tally.account(stored.receipt, sum(part["rows"] for part in manifest.parts("events")))

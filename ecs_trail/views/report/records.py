@@ -1,4 +1,4 @@
-"""The evidence appendix: the records a report stands on, as received, credentials taken out, each with its address."""
+"""The evidence appendix: the records a report stands on, as the case gives them, each with its address."""
 
 import hashlib
 import json
@@ -13,7 +13,6 @@ from ecs_trail.calls import Outcome, outcome
 from ecs_trail.frames import rows
 from ecs_trail.views import words
 from ecs_trail.views.scene import moment_words
-from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean
 
 #: A page must open in any browser: this many records and characters of them are in it, the most cited first.
@@ -118,10 +117,9 @@ def _record(row: Mapping[str, Any], note: Mapping[str, Any]) -> Record:
 
 
 def readable(raw: str) -> str:
-    """A record over several lines: credentials taken out, acting characters shown; broken text as it is."""
-    scrubbed = scrub(raw)
+    """A record over several lines, acting characters shown; broken text as it is."""
     try:
-        laid_out = json.dumps(json.loads(scrubbed), indent=2, ensure_ascii=False)
+        laid_out = json.dumps(json.loads(raw), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        laid_out = scrubbed
+        laid_out = raw
     return "\n".join(clean(line) for line in laid_out.split("\n"))

@@ -12,7 +12,6 @@ from ecs_trail.frames import rows
 from ecs_trail.times import format_time
 from ecs_trail.views import words
 from ecs_trail.views.document import to_json
-from ecs_trail.views.secrets import scrub
 from ecs_trail.views.text import clean, count, listed, shown_time
 from ecs_trail.views.timeline.parts import Lane, Row, Span
 
@@ -108,8 +107,10 @@ def event_sentences(case: Subject, place: int) -> list[str]:
 
 
 def raw_text(case: Subject, event_id: str) -> str:
-    """The record of an event as indented JSON: credentials taken out, acting characters escaped."""
-    text = scrub(case.raw(event_id))
+    """The record of an event as indented JSON, acting characters escaped. Secrets are the case's own business: they
+    are taken out unless it was made with `unredacted`.
+    """
+    text = case.raw(event_id)
     try:
         value: Any = json.loads(text)
         return to_json(value).decode("utf-8").rstrip("\n")

@@ -1,8 +1,9 @@
 """The timeline as an anywidget: JupyterLab, Notebook 7, VS Code, marimo. No network, no build step.
 
 What is drawn travels once, as words and one compressed buffer (`packing`). What a person picks comes back as the
-places of spans, lanes and events; sentences and raw records are asked for one at a time, and the raw ones leave without
-credentials (`sentences.raw_text`). The scripts put strings of the evidence on the page as text only.
+places of spans, lanes and events; sentences and raw records are asked for one at a time, the records as the case gives
+them: without credentials, unless it was made with `unredacted`. The scripts put strings of the evidence on the page as
+text only.
 """
 
 import struct

@@ -211,7 +211,7 @@ function eventCard(app, event) {
 
 function rawButton(app, event, card) {
   const button = element("button", { type: "button", class: "et-button", "aria-expanded": "false" }, "Raw record");
-  const text = element("pre", { class: "et-raw", tabindex: "0", "aria-label": "Raw record, credentials removed" });
+  const text = element("pre", { class: "et-raw", tabindex: "0", "aria-label": "Raw record" });
   text.hidden = true;
   button.addEventListener("click", async () => {
     const opening = text.hidden;
