@@ -20,7 +20,7 @@ from ecs_trail.cli.main import run
 from ecs_trail.errors import EcsTrailError, IntegrityError
 from ecs_trail.evidence.sources.base import scan
 from ecs_trail.evidence.sources.store import StoreSource
-from ecs_trail.evidence.store.manifest import _encoded
+from ecs_trail.evidence.store.manifest import encoded
 from ecs_trail.selection import everything
 
 
@@ -35,7 +35,7 @@ def whole(tmp_path_factory):
 def forged(whole: Store, folder: Path, lines: list[dict[str, Any]]) -> Store:
     """The store with other lines in its manifest, rightly chained."""
     store = Store(shutil.copytree(whole.path, folder))
-    (store.path / "manifest.jsonl").write_bytes(_encoded(lines, "")[0])
+    (store.path / "manifest.jsonl").write_bytes(encoded(lines, "")[0])
     return store
 
 
@@ -84,7 +84,7 @@ def test_whatever_a_manifest_says_is_read_or_refused_in_words(whole, tmp_path, m
         for other in spoiled(line):
             if not isinstance(other, dict):
                 continue
-            data, _ = _encoded([*lines[:number], other, *lines[number + 1 :]], "")
+            data, _ = encoded([*lines[:number], other, *lines[number + 1 :]], "")
             (store.path / "manifest.jsonl").write_bytes(data)
             for act in (store.verify, store.info, lambda: scan([StoreSource(store)], everything()).receipt.closes):
                 tried += 1

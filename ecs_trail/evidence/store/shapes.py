@@ -99,22 +99,29 @@ _COUNTS: Final = (
     "duplicates",
 )
 _RUN: Final = _object(id=_text, selection=_text, planned=_text, began_at_number=_number, started_at=_moment)
+_BATCH: Final = _object(
+    at=_moment,
+    source=_text,
+    plan=_text,
+    window=_WINDOW,
+    run=lambda value: value in ({}, None) or _RUN(value),
+    parts=_list(_part),
+    marks=_map(_text),
+    receipt=_object(**dict.fromkeys(_COUNTS, _number), left_out=_map(_number), problems=_PROBLEMS),
+    spans=_list(_SPAN),
+    newest_stamp=_maybe(_moment),
+    records_superseded=_number,
+)
+
+
+def _batch(value: Any) -> bool:
+    """A batch; one that compaction made has no remarks of its own."""
+    return _BATCH(value) and ("remarks" not in value or _PROBLEMS(value["remarks"]))
+
+
 _KINDS: Final[Mapping[str, Check]] = {
     "store": _object(format=_text, generation=_number, at=_moment, tool=_text),
     "selection": _object(id=_text, clauses=_list(_clause)),
-    "batch": _object(
-        at=_moment,
-        source=_text,
-        plan=_text,
-        window=_WINDOW,
-        run=lambda value: value in ({}, None) or _RUN(value),
-        parts=_list(_part),
-        marks=_map(_text),
-        remarks=_PROBLEMS,
-        receipt=_object(**dict.fromkeys(_COUNTS, _number), left_out=_map(_number), problems=_PROBLEMS),
-        spans=_list(_SPAN),
-        newest_stamp=_maybe(_moment),
-        records_superseded=_number,
-    ),
+    "batch": _batch,
     "run": lambda value: _RUN(value) and _object(at=_moment, source=_text, partial=_flag, remarks=_PROBLEMS)(value),
 }
