@@ -16,9 +16,9 @@ def check(report):
 
 
 def test_every_kind_is_judged_right():
-    report = measure(kinds(), range(2), workers=2)
-    assert [row.incidents for row in report.rows] == [2] * len(kinds())
-    assert all(report.overall.total[figure] > 100 for figure in FIGURES)
+    report = measure(kinds(), range(1), workers=2)
+    assert [row.incidents for row in report.rows] == [1] * len(kinds())
+    assert all(report.overall.total[figure] > 50 for figure in FIGURES)
     check(report)
 
 

@@ -22,7 +22,7 @@ from ecs_trail.practice import incident, kinds, write
 from ecs_trail.views.document import to_json
 
 SHAPES = EXACT_SHAPES | REBUILT_SHAPES
-FEW, MANY = range(2), range(20)
+FEW, MANY = range(1), range(20)
 
 
 # --- packing ------------------------------------------------------------------------------------------------------
@@ -118,9 +118,9 @@ def told(made, shown, claims) -> list[str]:
     ]
 
 
-def wrong_claims_of_late_evidence(seeds) -> list[str]:
+def wrong_claims_of_late_evidence(seeds, some) -> list[str]:
     found = []
-    for kind in kinds():
+    for kind in some:
         for seed in seeds:
             made = incident(kind, seed)
             shown = begun_late(made)
@@ -143,12 +143,12 @@ def test_missing_records_make_no_wrong_cause_firm_many_times():
 
 
 def test_late_evidence_makes_no_wrong_cause_firm():
-    assert wrong_claims_of_late_evidence([7]) == []
+    assert wrong_claims_of_late_evidence([7], kinds()[::3]) == []
 
 
 @pytest.mark.slow
 def test_late_evidence_makes_no_wrong_cause_firm_many_times():
-    assert wrong_claims_of_late_evidence(range(6)) == []
+    assert wrong_claims_of_late_evidence(range(6), kinds()) == []
 
 
 def test_the_check_of_claims_can_fail():

@@ -30,7 +30,7 @@ _EXIT: Final = {"failed": FAILED, "partial": PARTIAL, "nothing": PARTIAL}
     help="Saved output of aws cloudtrail list-public-keys; repeatable. Without it, CloudTrail is asked (s3:// only).",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=8, show_default=True, metavar="N", help="Files read at once."
+    "--workers", type=click.IntRange(1, 256), default=8, show_default=True, metavar="N", help="Files read at once."
 )
 @click.option("--profile", metavar="NAME", help="AWS profile for sources in AWS.")
 @FORMAT

@@ -15,6 +15,8 @@ Lost = Callable[[Fetched], Reading]
 LOCAL: Final = "local"
 SPARK: Final = "spark"
 ENGINES: Final = (LOCAL, SPARK)
+#: More processes than one machine has use for; a slip of the finger must not take it down.
+MOST_WORKERS: Final = 256
 
 
 class Engine(Protocol):
@@ -37,8 +39,8 @@ class LocalEngine:
 
     def __init__(self, workers: int | None = 1) -> None:
         """Raises `UsageError` for less than one worker."""
-        if workers is not None and workers < 1:
-            raise UsageError(f"workers must be at least 1, not {workers}.", hint="--workers 2, for example.")
+        if workers is not None and not 1 <= workers <= MOST_WORKERS:
+            raise UsageError(f"workers must be 1 to {MOST_WORKERS}, not {workers}.", hint="--workers 2, for example.")
         self.workers = workers
 
     def read(self, read: Read, units: Iterable[Fetched], probe: Probe, *, lost: Lost) -> Iterator[Reading]:

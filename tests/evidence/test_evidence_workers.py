@@ -11,7 +11,7 @@ from worker_jobs import die_always, die_once, slow, whose
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.evidence import workers
 from ecs_trail.evidence.ledger import Fetched, Receipt
-from ecs_trail.evidence.sources.base import _lost
+from ecs_trail.evidence.sources.base import lost
 from ecs_trail.evidence.workers import map_ordered
 
 
@@ -76,6 +76,6 @@ def test_an_early_end_leaves_no_process() -> None:
 
 def test_a_file_that_kills_workers_is_counted_and_named() -> None:
     receipt = Receipt()
-    receipt.add(_lost(Fetched("logs/deadly.json.gz")))
+    receipt.add(lost(Fetched("logs/deadly.json.gz")))
     assert (receipt.files_seen, receipt.files_failed, receipt.is_partial) == (1, 1, True)
     assert receipt.problems[0].source == "logs/deadly.json.gz"

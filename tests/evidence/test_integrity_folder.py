@@ -42,7 +42,7 @@ def base(key: str) -> str:
 def test_sound_files_hold_and_one_signature_is_enough(signatures, tmp_path, keys):
     found = verified(trail(), tmp_path, keys, signatures=signatures)
     assert found.verdict == "intact"
-    assert found.counts == {"digest": {"valid": 5}, "backfill_digest": {}, "log_file": {"valid": 10}}
+    assert found.counts == {"digest": {"valid": 5}, "backfill_digest": {}, "log_file": {"valid": 10}, "store_part": {}}
     assert (found.entries, found.gaps, found.not_covered, found.problems) == ([], [], [], [])
 
 

@@ -277,12 +277,6 @@ def test_every_moment_of_the_document_is_on_the_timeline(case):
         assert ("Role change", row["event_time"]) in found
 
 
-def test_credentials_never_reach_the_timeline(case):
-    events = case.events.head(1)
-    events = events.assign(request_parameters='{"sessionToken": "SECRETSECRET"}')
-    assert b"SECRETSECRET" not in timesketch(case.document, {"events": events})
-
-
 # -- OCSF -------------------------------------------------------------------------------------------------------------
 
 #: Object -> attributes it may have; a "!" marks a required one. From the schema of version 1.8.0, what we use of it.
