@@ -23,8 +23,8 @@ def test_every_kind_is_judged_right():
 
 
 @pytest.mark.slow
-def test_every_kind_is_judged_right_forty_times():
-    check(measure(kinds(), range(40), workers=2))
+def test_every_kind_is_judged_right_many_times():
+    check(measure(kinds(), range(15), workers=2))
 
 
 @pytest.fixture(scope="module")

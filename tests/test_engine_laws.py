@@ -22,7 +22,7 @@ from ecs_trail.practice import incident, kinds, write
 from ecs_trail.views.document import to_json
 
 SHAPES = EXACT_SHAPES | REBUILT_SHAPES
-FEW, MANY = range(1), range(20)
+FEW, MANY = range(1), range(8)
 
 
 # --- packing ------------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_late_evidence_makes_no_wrong_cause_firm():
 
 @pytest.mark.slow
 def test_late_evidence_makes_no_wrong_cause_firm_many_times():
-    assert wrong_claims_of_late_evidence(range(6), kinds()) == []
+    assert wrong_claims_of_late_evidence(range(3), kinds()) == []
 
 
 def test_the_check_of_claims_can_fail():
