@@ -43,7 +43,7 @@ def test_without_java_it_says_so(monkeypatch, tmp_path):
 def test_an_unknown_engine_is_refused(capsys):
     with pytest.raises(UsageError, match="no engine"):
         open_engine("slurm", None)
-    with pytest.raises(UsageError, match="at least 1"):
+    with pytest.raises(UsageError, match="1 to 256"):
         LocalEngine(0)
     assert run(["investigate", "x", "--engine", "athena"]) == 2  # it is asked as a source
 
