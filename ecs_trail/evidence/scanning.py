@@ -79,7 +79,8 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
                     return _scan_stream(stream, source, probe, bounds)
             if len(data) < size:
                 with open(handle, "rb", closefd=False) as stream:
-                    data += stream.read(size - len(data))
+                    stream.seek(0)  # whole and at once: to add the rest would hold a large file twice
+                    data = stream.read(size)
         finally:
             os.close(handle)
     except FileNotFoundError:
