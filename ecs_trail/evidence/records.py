@@ -53,7 +53,7 @@ class Identity(msgspec.Struct):
 
 
 class _Record(msgspec.Struct):
-    """The typed decode; free-form parts stay bytes."""
+    """The typed decode; free-form parts stay bytes, and so does the identity: of two, only the later one counts."""
 
     eventTime: str  # noqa: N815
     eventName: str  # noqa: N815
@@ -64,7 +64,7 @@ class _Record(msgspec.Struct):
     recipientAccountId: str | None = None  # noqa: N815
     errorCode: str | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
-    userIdentity: Identity | None = None  # noqa: N815
+    userIdentity: msgspec.Raw = msgspec.Raw(b"null")  # noqa: N815
     sourceIPAddress: str | None = None  # noqa: N815
     userAgent: str | None = None  # noqa: N815
     readOnly: bool | None = None  # noqa: N815
@@ -96,6 +96,7 @@ class _Resource(msgspec.Struct):
 
 
 _RECORD: Final = msgspec.json.Decoder(_Record)
+_MAYBE_IDENTITY: Final = msgspec.json.Decoder(Identity | None)
 _ASKED: Final = msgspec.json.Decoder(Asked)
 #: `userIdentity` by itself.
 IDENTITY: Final = msgspec.json.Decoder(Identity)
@@ -133,11 +134,12 @@ def row_of(text: bytes, source: str, position: int, *, is_rebuilt: bool = False)
         return _odd_row(text, source, position)
     try:
         record = _RECORD.decode(text)
+        identity = _MAYBE_IDENTITY.decode(record.userIdentity) or Identity()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _odd_row(text, source, position)
     if not (record.eventID and record.eventName and record.eventSource) or _has_text_for_objects(record):
         return _odd_row(text, source, position)
-    return _row(record, text, source, position)
+    return _row(record, identity, text, (source, position))
 
 
 def is_assumed(arn: str) -> bool:
@@ -175,12 +177,11 @@ def actor_of(identity: Identity) -> Actor:
     )
 
 
-def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
+def _row(record: _Record, identity: Identity, text: bytes, place: tuple[str, int]) -> Row:
     moment = parse_moment(record.eventTime)
     raw = text.decode("utf-8", errors="replace")
     if moment is None:
         raise RejectedError(f"eventTime {record.eventTime[:40]!r} is no time")
-    identity = record.userIdentity or Identity()
     actor = actor_of(identity)
     resources = bytes(record.resources)
     asked = (
@@ -226,8 +227,7 @@ def _row(record: _Record, text: bytes, source: str, position: int) -> Row:
         free_text(bytes(record.additionalEventData)),
         free_text(bytes(record.serviceEventDetails)),
         free_text(resources),
-        source,
-        position,
+        *place,
         raw,
     )
 
@@ -290,13 +290,13 @@ def _odd_row(text: bytes, source: str, position: int) -> Row:
     moment = time_of(spelled)
     if moment is None:
         raise RejectedError(f"no usable eventTime ({str(spelled.get('eventTime'))[:40]!r})")
-    typed = {name: _typed(name, spelled.get(name)) for name in _Record.__struct_fields__}
+    typed = {name: _typed(name, spelled.get(name)) for name in _Record.__struct_fields__ if name != "userIdentity"}
     typed["eventTime"] = moment.isoformat()
-    typed["userIdentity"] = _loose_identity(spelled)
+    identity = _loose_identity(spelled)
     record = msgspec.convert({name: value for name, value in typed.items() if value is not None}, _Record)
     if "userIdentity" not in spelled and spelled.get("userName"):
-        return _named_row(_row(record, text, source, position), spelled)
-    return _row(record, text, source, position)
+        return _named_row(_row(record, identity, text, (source, position)), spelled)
+    return _row(record, identity, text, (source, position))
 
 
 _FREE_NAMES: Final = frozenset(
