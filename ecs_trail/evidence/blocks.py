@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecs_trail.arrays import Places, array_of, counted, flags, joined, numbers, text, texts, values_of, whole_numbers
+from ecs_trail.evidence.fastlane import NOT_PLAIN
 from ecs_trail.evidence.packing import REBUILT
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import IDENTITY, Actor, actor_of, asked_of
-from ecs_trail.evidence.wholes import NOT_PLAIN, Whole
+from ecs_trail.evidence.wholes import Whole
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection
 

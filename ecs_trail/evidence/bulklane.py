@@ -26,6 +26,7 @@ from ecs_trail.arrays import Places, texts, whole_numbers
 from ecs_trail.evidence.blocks import NotPlainError, table_of
 from ecs_trail.evidence.compression import Bounds, expand
 from ecs_trail.evidence.containers import PARQUET
+from ecs_trail.evidence.engines import weight
 from ecs_trail.evidence.ledger import Fetched, Reading
 from ecs_trail.evidence.packing import pack_table
 from ecs_trail.evidence.probes import Probe
@@ -73,24 +74,15 @@ def grouped(units: Iterator[Fetched], *, most: int, seconds: float) -> Iterator[
     The first groups are smaller, so that all workers have something at once.
     """
     group: list[Fetched] = []
-    weight, since, first = 0, time.monotonic(), _FIRST_GROUP
+    held, since, first = 0, time.monotonic(), _FIRST_GROUP
     for unit in units:
         group.append(unit)
-        weight += _weight(unit)
-        if weight >= _GROUP or len(group) >= min(most, first) or time.monotonic() - since >= seconds:
+        held += weight(unit)
+        if held >= _GROUP or len(group) >= min(most, first) or time.monotonic() - since >= seconds:
             yield tuple(group)
-            group, weight, since, first = [], 0, time.monotonic(), first * 2
+            group, held, since, first = [], 0, time.monotonic(), first * 2
     if group:
         yield tuple(group)
-
-
-def _weight(unit: Fetched) -> int:
-    if unit.data is not None:
-        return len(unit.data)
-    try:
-        return 0 if unit.path is None else unit.path.stat().st_size
-    except OSError:  # its reader will say so
-        return 0
 
 
 def read_group(units: Sequence[Fetched], asked: tuple[Probe, Selection], *, bounds: Bounds) -> Group:

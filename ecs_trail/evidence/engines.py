@@ -38,7 +38,7 @@ class LocalEngine:
     is_spread = False
 
     def __init__(self, workers: int | None = 1) -> None:
-        """Raises `UsageError` for less than one worker."""
+        """Raises `UsageError` for less than one worker or more than `MOST_WORKERS`."""
         if workers is not None and not 1 <= workers <= MOST_WORKERS:
             raise UsageError(f"workers must be 1 to {MOST_WORKERS}, not {workers}.", hint="--workers 2, for example.")
         self.workers = workers

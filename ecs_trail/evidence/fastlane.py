@@ -18,15 +18,15 @@ from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
 from ecs_trail.evidence.records import Asked, RejectedError, is_assumed, row_of, session_of
 from ecs_trail.evidence.slicing import cut
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 #: The types and categories of records (*AWS CloudTrail User Guide*, "CloudTrail record contents for management, data,
 #: and network activity events", read on 2026-11-24). Insights are no records; a file with a type that is new takes the
 #: full road.
-_Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
-_Category = Literal["Management", "Data", "NetworkActivity"]
-#: Whatever stands there, the decoder refuses it.
-_Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
+Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
+Category = Literal["Management", "Data", "NetworkActivity"]
+#: Whatever stands there, the decoder refuses it. These four say what plain CloudTrail is, here and in the bulk lane.
+Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
 
 
 class _Who(msgspec.Struct, gc=False):
@@ -40,17 +40,17 @@ class _Glance(msgspec.Struct, gc=False):
     eventVersion: str  # noqa: N815 - CloudTrail's spelling
     userIdentity: _Who  # noqa: N815
     eventTime: _Moment  # noqa: N815
-    eventSource: _Text  # noqa: N815
-    eventName: _Text  # noqa: N815
-    awsRegion: _Text  # noqa: N815
-    eventID: _Text  # noqa: N815
-    recipientAccountId: _Text  # noqa: N815
+    eventSource: Text  # noqa: N815
+    eventName: Text  # noqa: N815
+    awsRegion: Text  # noqa: N815
+    eventID: Text  # noqa: N815
+    recipientAccountId: Text  # noqa: N815
     errorCode: str | None = None  # noqa: N815
-    eventType: _Type | None = None  # noqa: N815
-    eventCategory: _Category | None = None  # noqa: N815
+    eventType: Type | None = None  # noqa: N815
+    eventCategory: Category | None = None  # noqa: N815
     requestParameters: Asked | None = None  # noqa: N815
     responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
-    insightDetails: _Absent = 0  # noqa: N815
+    insightDetails: Absent = 0  # noqa: N815
 
 
 class _Glances(msgspec.Struct, forbid_unknown_fields=True):
@@ -69,7 +69,7 @@ _GLANCE: Final = msgspec.json.Decoder(_Glance)
 _SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
 #: Text decoded at a time where lines allow it; more than any trail file has.
 _PIECE: Final = 8 << 20
-_NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 #: Cutting one record out costs about as much as decoding this many into slices.
 _WORTH_CUTTING: Final = 16
 
@@ -86,7 +86,7 @@ def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading, *, first
 
     `first` is the place of its first record.
     """
-    if not _is_unicode(text):
+    if not is_unicode(text):
         return False
     sieve = _sieve_of(probe)
     if not _is_long(text):
@@ -120,7 +120,7 @@ def _is_lines(text: bytes) -> bool:
     first = text[: text.find(b"\n", 0, _PIECE) + 1]
     try:
         return bool(first) and bool(_GLANCE.decode(first))
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         return False
 
 
@@ -268,7 +268,7 @@ def _kind(glance: _Glance) -> _Kind:
     return glance.recipientAccountId, glance.awsRegion, glance.eventSource, glance.eventName, glance.errorCode
 
 
-def _is_unicode(text: bytes) -> bool:
+def is_unicode(text: bytes) -> bool:
     """True for valid UTF-8; what the decoder skips it does not look at that closely."""
     if text.isascii():
         return True
@@ -285,11 +285,11 @@ def _glances(text: bytes | memoryview) -> list[_Glance] | None:
         if first == b"{":
             return _GLANCES.decode(text).Records
         return _GLANCE_LIST.decode(text) if first == b"[" else None
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         pass
     try:
         return _GLANCE.decode_lines(text) if first == b"{" else None
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         return None
 
 
@@ -298,7 +298,7 @@ def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
         return _SLICE_LIST.decode(text)
     try:
         return _SLICES.decode(text).Records
-    except _NOT_PLAIN:
+    except NOT_PLAIN:
         return _SLICE.decode_lines(text)
 
 

@@ -4,22 +4,14 @@ As strict as the fast lane, and stricter where a column depends on it: what does
 file, it takes the usual road.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import msgspec
 
+from ecs_trail.evidence.fastlane import NOT_PLAIN, Absent, Category, Text, Type, is_unicode
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.moments import parse_moment
 
-# What the fast lane takes for plain (`fastlane._Glance`): types and categories that are new take the usual road.
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
-_Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
-_Category = Literal["Management", "Data", "NetworkActivity"]
-#: Whatever stands there, the decoder refuses it.
-_Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
-
-#: What decoders raise for what they do not take.
-NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 #: Larger texts are read in pieces, which the usual road knows how to do.
 _LARGEST: Final = 48 << 20
 
@@ -30,19 +22,19 @@ class Whole(msgspec.Struct, gc=False):
     eventVersion: str  # noqa: N815 - CloudTrail's spelling
     userIdentity: msgspec.Raw  # noqa: N815
     eventTime: str  # noqa: N815
-    eventSource: _Text  # noqa: N815
-    eventName: _Text  # noqa: N815
-    awsRegion: _Text  # noqa: N815
-    eventID: _Text  # noqa: N815
-    recipientAccountId: _Text  # noqa: N815
+    eventSource: Text  # noqa: N815
+    eventName: Text  # noqa: N815
+    awsRegion: Text  # noqa: N815
+    eventID: Text  # noqa: N815
+    recipientAccountId: Text  # noqa: N815
     errorCode: str | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
     sourceIPAddress: str | None = None  # noqa: N815
     userAgent: str | None = None  # noqa: N815
     readOnly: bool | None = None  # noqa: N815
     managementEvent: bool | None = None  # noqa: N815
-    eventType: _Type | None = None  # noqa: N815
-    eventCategory: _Category | None = None  # noqa: N815
+    eventType: Type | None = None  # noqa: N815
+    eventCategory: Category | None = None  # noqa: N815
     requestID: str | None = None  # noqa: N815
     sharedEventID: str | None = None  # noqa: N815
     requestParameters: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
@@ -51,7 +43,7 @@ class Whole(msgspec.Struct, gc=False):
     serviceEventDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
     resources: msgspec.Raw = msgspec.Raw(b"")
     tlsDetails: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
-    insightDetails: _Absent = 0  # noqa: N815
+    insightDetails: Absent = 0  # noqa: N815
 
 
 class _Wholes(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,7 +64,7 @@ Decoded = tuple[list[Whole], list[msgspec.Raw]]
 
 def decoded(text: bytes) -> Decoded | None:
     """The records of a text, decoded and as they stand; None when it is not plain CloudTrail beyond doubt."""
-    if not text.startswith(b"{") or len(text) > _LARGEST or not _is_unicode(text):
+    if not text.startswith(b"{") or len(text) > _LARGEST or not is_unicode(text):
         return None
     try:
         found = _WHOLES.decode(text).Records, _SLICES.decode(text).Records
@@ -105,15 +97,4 @@ def count(records: list[Whole], reading: Reading) -> bool:
     for where, span in spans.items():
         reading.spans.setdefault(where, Span()).merge(span)
     reading.records_read += len(records)
-    return True
-
-
-def _is_unicode(text: bytes) -> bool:
-    """True for valid UTF-8: what the decoder skips it does not look at that closely."""
-    if text.isascii():
-        return True
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
     return True

@@ -77,6 +77,14 @@ def test_bulk_is_usual(made: list[dict[str, Any]], shape: str) -> None:
     check({"log.json": text})
 
 
+def test_of_two_identities_the_later_one_counts() -> None:
+    """Found by the hostile files: the roads chose differently, and spelled the parameters differently."""
+    late = dump({"Records": [record(0), record(1, requestParameters={"a": "é"})]})
+    twice = late.replace('"userIdentity"', '"userIdentity":1,"userIdentity"')
+    assert twice.count('"userIdentity":1') == 2
+    check({"log.json": twice.replace("é", "\\u00e9").encode()})
+
+
 def compare(groups: int, seed: int) -> Counter[str]:
     taken: Counter[str] = Counter()
     for number in range(groups):
