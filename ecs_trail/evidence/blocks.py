@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ecs_trail.arrays import Places, array_of, counted, flags, joined, numbers, text, texts, values_of, whole_numbers
-from ecs_trail.evidence.fastlane import NOT_PLAIN
+from ecs_trail.evidence.glances import NOT_PLAIN
 from ecs_trail.evidence.packing import REBUILT
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import IDENTITY, Actor, actor_of, asked_of

@@ -1,75 +1,28 @@
-"""The fast lane: plain CloudTrail text is decoded with types, only the fields a selection asks for, in one step.
+"""The fast lane: plain CloudTrail text is looked through for what a selection asks of it, and little is decoded.
 
-Most bytes of an archive belong to records that cannot match. Here a whole file is decoded into glances (skipping what
-no selection asks for is the cheapest thing a JSON decoder can do). What is asked of every record (is it plain, when and
-where was it, can it match) is asked of the few *different* values a file holds, gathered in sets; only records that may
-match are looked at one by one and become rows. A file with anything unusual in it is not taken: the full road reads it,
-with the same result.
+Most bytes of an archive belong to records that cannot match. What is asked of every record (is it plain, when and where
+was it, can it match) is asked of the few *different* values a file holds. A compiled walk finds these (`walk`); where
+there is none, or it does not take the text, every record is decoded into a glance. Only records that may match are
+looked at one by one and become rows. A file with anything unusual in it is not taken: the full road reads it, with the
+same result.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
-from ecs_trail.evidence.ledger import Reading, Span
-from ecs_trail.evidence.probes import ClauseProbe, Glimpse, Probe
-from ecs_trail.evidence.records import Asked, RejectedError, is_assumed, row_of, session_of
+from ecs_trail.evidence.glances import GLANCE, NOT_PLAIN, Glance, admits, glances, is_unicode, requested, slices
+from ecs_trail.evidence.ledger import Reading, Span, Spans
+from ecs_trail.evidence.probes import ClauseProbe, Probe
+from ecs_trail.evidence.records import RejectedError, row_of
+from ecs_trail.evidence.sieve import Judged, Kind, Sieve, sieve_of
 from ecs_trail.evidence.slicing import cut
+from ecs_trail.evidence.walk import Seen
 
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-#: The types and categories of records (*AWS CloudTrail User Guide*, "CloudTrail record contents for management, data,
-#: and network activity events", read on 2026-11-24). Insights are no records; a file with a type that is new takes the
-#: full road.
-Type = Literal["AwsApiCall", "AwsServiceEvent", "AwsConsoleAction", "AwsConsoleSignIn", "AwsVpceEvent"]
-Category = Literal["Management", "Data", "NetworkActivity"]
-#: Whatever stands there, the decoder refuses it. These four say what plain CloudTrail is, here and in the bulk lane.
-Absent = Annotated[int, msgspec.Meta(gt=0, lt=0)]
-
-
-class _Who(msgspec.Struct, gc=False):
-    type: str | None = None
-    arn: str | None = None
-
-
-class _Glance(msgspec.Struct, gc=False):
-    """What is asked of every record. Fields without a default must be there, or the file is not plain CloudTrail."""
-
-    eventVersion: str  # noqa: N815 - CloudTrail's spelling
-    userIdentity: _Who  # noqa: N815
-    eventTime: _Moment  # noqa: N815
-    eventSource: Text  # noqa: N815
-    eventName: Text  # noqa: N815
-    awsRegion: Text  # noqa: N815
-    eventID: Text  # noqa: N815
-    recipientAccountId: Text  # noqa: N815
-    errorCode: str | None = None  # noqa: N815
-    eventType: Type | None = None  # noqa: N815
-    eventCategory: Category | None = None  # noqa: N815
-    requestParameters: Asked | None = None  # noqa: N815
-    responseElements: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815
-    insightDetails: Absent = 0  # noqa: N815
-
-
-class _Glances(msgspec.Struct, forbid_unknown_fields=True):
-    Records: list[_Glance]
-
-
-class _Slices(msgspec.Struct):
-    Records: list[msgspec.Raw]
-
-
-_GLANCES: Final = msgspec.json.Decoder(_Glances)
-_SLICES: Final = msgspec.json.Decoder(_Slices)
-_GLANCE_LIST: Final = msgspec.json.Decoder(list[_Glance])
-_SLICE_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_GLANCE: Final = msgspec.json.Decoder(_Glance)
-_SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
 #: Text decoded at a time where lines allow it; more than any trail file has.
 _PIECE: Final = 8 << 20
-NOT_PLAIN: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 #: Cutting one record out costs about as much as decoding this many into slices.
 _WORTH_CUTTING: Final = 16
 
@@ -86,9 +39,7 @@ def scan_fast(text: bytes, source: str, probe: Probe, reading: Reading, *, first
 
     `first` is the place of its first record.
     """
-    if not is_unicode(text):
-        return False
-    sieve = _sieve_of(probe)
+    sieve = sieve_of(probe)
     if not _is_long(text):
         return _scan_piece(text, _Place(source, first), sieve, reading)
     kept = Reading(source)
@@ -119,98 +70,100 @@ def _is_lines(text: bytes) -> bool:
     """True when the first line is a record of its own; pieces that are cut wrongly do not decode."""
     first = text[: text.find(b"\n", 0, _PIECE) + 1]
     try:
-        return bool(first) and bool(_GLANCE.decode(first))
+        return bool(first) and bool(GLANCE.decode(first))
     except NOT_PLAIN:
         return False
 
 
-#: (account, Region, event source, event name, error code): the same for many records of a file.
-_Kind = tuple[str, str, str, str, str | None]
-#: ARN and type of an identity.
-_Caller = tuple[str | None, str | None]
-#: Verdicts on kinds and callers kept for one selection; more than any archive has, unless somebody invents them.
-_KINDS_KEPT: Final = 50_000
+def _scan_piece(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Reading) -> bool:
+    return _scan_walked(text, at, sieve, reading) or _scan_decoded(text, at, sieve, reading)
 
 
-class _Sieve:
-    """A probe, asked of kinds of record instead of single records; each kind is judged once."""
-
-    def __init__(self, probe: Probe) -> None:
-        self.probe = probe
-        self.known: dict[_Kind, tuple[ClauseProbe, ...] | None] = {}
-        self.sessions = frozenset[str]().union(*(clause.session_names or () for clause in probe))
-        self.others: set[_Caller] = set()
-
-    def clauses(self, kind: _Kind) -> tuple[ClauseProbe, ...] | None:
-        """The clauses that a record of this kind may still satisfy; None when it is no plain record."""
-        if len(self.known) > _KINDS_KEPT:
-            self.known.clear()
-        if kind in self.known:
-            return self.known[kind]
-        account, region, source, name, error = kind
-        found = tuple(
-            clause
-            for clause in self.probe
-            if clause.admits_call(source, name, bool(error)) and clause.admits_place(account, region)
-        )
-        # notifications of other services, which also come as `Records` with an `eventSource`
-        verdict = self.known[kind] = None if source.startswith("aws:") else found
-        return verdict
-
-    def acting(self, glances: list[_Glance]) -> list[int] | None:
-        """The places of the records whose caller is one of the sessions asked for; None for a session without an ARN,
-        of which a glance does not say the name.
-        """
-        callers = {(who.arn, who.type) for glance in glances for who in (glance.userIdentity,)}
-        unknown = callers - self.others
-        if not unknown:
-            return []
-        if any(kind == "AssumedRole" and not (arn and is_assumed(arn)) for arn, kind in unknown):
-            return None
-        sought = {arn for arn, _ in unknown if arn and session_of(arn, None, None) in self.sessions}
-        if len(self.others) > _KINDS_KEPT:
-            self.others.clear()
-        self.others.update(caller for caller in unknown if caller[0] not in sought)
-        return [number for number, glance in enumerate(glances) if glance.userIdentity.arn in sought] if sought else []
-
-
-_latest = _Sieve(())
-
-
-def _sieve_of(probe: Probe) -> _Sieve:
-    """The sieve of a probe; the latest is kept. Compared and not looked up, as to hash a probe takes longer than to
-    read a small file; a worker gets an equal one, and no more the same, with every batch.
-    """
-    global _latest  # noqa: PLW0603 - a cache of one
-    sieve = _latest
-    if sieve.probe is not probe:
-        if sieve.probe != probe:
-            sieve = _latest = _Sieve(probe)
-        sieve.probe = probe
-    return sieve
-
-
-def _scan_piece(text: bytes | memoryview, at: _Place, sieve: _Sieve, reading: Reading) -> bool:
-    glances = _glances(text)
-    if not glances:
+def _scan_walked(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Reading) -> bool:
+    """Read a text by the compiled walk; False where there is none, or where it does not take the text."""
+    found = sieve.walk(text)
+    if found is None or not found.records or (found.has_high and not is_unicode(text)):
         return False
-    kinds = {(g.recipientAccountId, g.awsRegion, g.eventSource, g.eventName, g.errorCode) for g in glances}
-    open_clauses = {kind: sieve.clauses(kind) for kind in kinds}
-    spans = _spans(glances, kinds)
-    if spans is None or None in open_clauses.values():
+    kinds = [(sieve.kinds[seen.number], seen) for seen in found.kinds]
+    judged = [(kind, seen) for kind, seen in kinds if kind is not None]
+    if len(judged) < len(kinds):
         return False
-    found = _candidates(sieve, glances, {kind: clauses for kind, clauses in open_clauses.items() if clauses})
-    records = len(glances)
-    if found is None or not (not found or _keep(text, glances, found, at, reading)):
+    places: list[int] = []
+    hot = {seen.number for kind, seen in judged if kind.is_hot}
+    acting, asked = set[int](), set[int]()
+    if any(kind.is_sought for kind, _ in judged):
+        verdicts = {seen.number: sieve.callers[seen.number] for seen in found.callers}
+        if None in verdicts.values():
+            return False
+        acting = {number for number, is_acting in verdicts.items() if is_acting}
+        asked = {seen.number for seen in found.asked if sieve.asked[seen.number]}
+    if hot or acting or asked:
+        places = found.holding(hot, acting, asked)
+    records: list[tuple[int, bytes]] = []
+    for place in places:
+        start, end = found.bounds(place)
+        kind = sieve.kinds[found.kind(place)]
+        record = bytes(text[start:end])
+        if kind is not None and kind.clauses and admits(kind.clauses, GLANCE.decode(record)):
+            records.append((place, record))
+    if not _keep(records, at, reading):
         return False
-    reading.records_read += records
-    reading.records_set_aside += records - len(found)
-    for where, span in spans.items():
-        reading.spans.setdefault(where, Span()).merge(span)
+    _count(reading, found.records, len(records), _walked_spans(judged))
     return True
 
 
-def _spans(glances: list[_Glance], kinds: set[_Kind]) -> dict[tuple[str, str], Span] | None:
+def _walked_spans(kinds: Iterable[tuple[Judged, Seen]]) -> Spans:
+    """First and last time and the event sources of every account and Region."""
+    spans: Spans = {}
+    times: dict[tuple[str, str], tuple[int, int]] = {}
+    for judged, seen in kinds:
+        account, region, source, _, _ = judged.kind
+        where = account, region
+        spans.setdefault(where, Span()).event_sources.add(source)
+        first, last = times.get(where, (seen.first, seen.last))
+        times[where] = min(first, seen.first), max(last, seen.last)
+    for where, span in spans.items():
+        span.first, span.last = map(_moment, times[where])
+    return spans
+
+
+def _moment(number: int) -> datetime:
+    """The time that a number YYYYMMDDhhmmss says."""
+    day, time = divmod(number, 1_000_000)
+    return datetime(
+        day // 10_000, day // 100 % 100, day % 100, time // 10_000, time // 100 % 100, time % 100, tzinfo=UTC
+    )
+
+
+def _count(reading: Reading, records: int, kept: int, spans: Spans) -> None:
+    reading.records_read += records
+    reading.records_set_aside += records - kept
+    for where, span in spans.items():
+        reading.spans.setdefault(where, Span()).merge(span)
+
+
+def _scan_decoded(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Reading) -> bool:
+    """Read a text by glances at all its records."""
+    seen = glances(text) if is_unicode(text) else None
+    if not seen:
+        return False
+    kinds = {_kind(glance) for glance in seen}
+    open_clauses = {kind: sieve.clauses(kind) for kind in kinds}
+    spans = _spans(seen, kinds)
+    if spans is None or None in open_clauses.values():
+        return False
+    found = _candidates(sieve, seen, {kind: clauses for kind, clauses in open_clauses.items() if clauses})
+    if found is None:
+        return False
+    records, count = _cut(text, seen, found), len(seen)
+    seen.clear()  # their space serves the rows
+    if not _keep(zip(found, records, strict=True), at, reading):
+        return False
+    _count(reading, count, len(found), spans)
+    return True
+
+
+def _spans(glances: list[Glance], kinds: set[Kind]) -> dict[tuple[str, str], Span] | None:
     """First and last time and the event sources of every account and Region; None for times at the ends of the
     calendar, where not every zone can say them.
     """
@@ -232,10 +185,10 @@ def _spans(glances: list[_Glance], kinds: set[_Kind]) -> dict[tuple[str, str], S
     return spans
 
 
-def _candidates(sieve: _Sieve, glances: list[_Glance], kinds: dict[_Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
+def _candidates(sieve: Sieve, glances: list[Glance], kinds: dict[Kind, tuple[ClauseProbe, ...]]) -> list[int] | None:
     """The places of the records that a clause admits; None when a glance is not enough to say so."""
     sought: set[str] = set()
-    hot: set[_Kind] = set()  # a record that needs a look, whoever called
+    hot: set[Kind] = set()  # a record that needs a look, whoever called
     asking: set[str] = set()  # names of events that may ask for a session
     for kind, clauses in kinds.items():
         for clause in clauses:
@@ -255,81 +208,32 @@ def _candidates(sieve: _Sieve, glances: list[_Glance], kinds: dict[_Kind, tuple[
             return None
         found.update(acting)
     if asking:
-        found.update([n for n, g in enumerate(glances) if g.eventName in asking and _requested(g) in sought])
-    return [n for n in sorted(found) if _admits(kinds.get(_kind(glances[n]), ()), glances[n])]
+        found.update([n for n, g in enumerate(glances) if g.eventName in asking and requested(g) in sought])
+    return [n for n in sorted(found) if admits(kinds.get(_kind(glances[n]), ()), glances[n])]
 
 
-def _requested(glance: _Glance) -> str | None:
-    """The session name a call asks for."""
-    return (glance.requestParameters.roleSessionName or None) if glance.requestParameters else None
-
-
-def _kind(glance: _Glance) -> _Kind:
+def _kind(glance: Glance) -> Kind:
     return glance.recipientAccountId, glance.awsRegion, glance.eventSource, glance.eventName, glance.errorCode
 
 
-def is_unicode(text: bytes) -> bool:
-    """True for valid UTF-8; what the decoder skips it does not look at that closely."""
-    if text.isascii():
-        return True
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+def _cut(text: bytes | memoryview, seen: list[Glance], found: list[int]) -> Sequence[bytes | msgspec.Raw]:
+    """The bytes of the records found."""
+    if not found:
+        return ()
+    if len(found) * _WORTH_CUTTING < len(seen):
+        records = cut(text, lambda n: seen[n].responseElements, found)
+        if records is not None:
+            return records
+    every = slices(text)
+    return [every[number] for number in found]
 
 
-def _glances(text: bytes | memoryview) -> list[_Glance] | None:
-    first = bytes(text[:1])
-    try:
-        if first == b"{":
-            return _GLANCES.decode(text).Records
-        return _GLANCE_LIST.decode(text) if first == b"[" else None
-    except NOT_PLAIN:
-        pass
-    try:
-        return _GLANCE.decode_lines(text) if first == b"{" else None
-    except NOT_PLAIN:
-        return None
-
-
-def _slices(text: bytes | memoryview) -> list[msgspec.Raw]:
-    if bytes(text[:1]) == b"[":
-        return _SLICE_LIST.decode(text)
-    try:
-        return _SLICES.decode(text).Records
-    except NOT_PLAIN:
-        return _SLICE.decode_lines(text)
-
-
-def _admits(clauses: tuple[ClauseProbe, ...], glance: _Glance) -> bool:
-    """Whether any of the clauses its kind may satisfy holds for a record."""
-    seen = Glimpse(
-        glance.eventSource,
-        glance.eventName,
-        session_of(glance.userIdentity.arn, None, None),
-        _requested(glance) if glance.eventName.startswith("AssumeRole") else None,
-        bool(glance.errorCode),
-        glance.eventTime,
-        glance.recipientAccountId,
-        glance.awsRegion,
-    )
-    return any(clause.admits(seen) for clause in clauses)
-
-
-def _keep(text: bytes | memoryview, glances: list[_Glance], found: list[int], at: _Place, reading: Reading) -> bool:
-    """Make rows of the records found; False when one of them is no plain record after all."""
-    slices: Sequence[bytes | msgspec.Raw] | None = None
-    if len(found) * _WORTH_CUTTING < len(glances):
-        slices = cut(text, lambda n: glances[n].responseElements, found)
-    if slices is None:
-        every = _slices(text)
-        slices = [every[number] for number in found]
+def _keep(records: Iterable[tuple[int, bytes | msgspec.Raw]], at: _Place, reading: Reading) -> bool:
+    """Make rows of records and their places; False when one of them is no plain record after all."""
     kept = Reading(at.source)
-    glances.clear()  # their space serves the rows
     try:
-        for number, record in zip(found, slices, strict=True):
-            kept.keep(row_of(bytes(record), at.source, at.first + number), is_rebuilt=False)
+        for place, record in records:
+            kept.keep(row_of(bytes(record), at.source, at.first + place), is_rebuilt=False)
     except RejectedError:
         return False
     reading.absorb(kept)

@@ -26,7 +26,7 @@ def cut(text: bytes | memoryview, inside: Callable[[int], msgspec.Raw], numbers:
     places of the records wanted. None for the first record, as nothing before it says where it begins, and for a
     record or its predecessor without such a value.
     """
-    base = _address(text)
+    base = address(text)
     records = []
     for number in numbers:
         if not number:
@@ -34,10 +34,10 @@ def cut(text: bytes | memoryview, inside: Callable[[int], msgspec.Raw], numbers:
         before, own = memoryview(inside(number - 1)), memoryview(inside(number))
         if not (before.nbytes and own.nbytes):
             return None
-        end = _end(text, _address(before) - base + before.nbytes)
+        end = _end(text, address(before) - base + before.nbytes)
         between = _BETWEEN.match(text, end)
         start = between.end() if between else end
-        record = bytes(text[start : _end(text, _address(own) - base + own.nbytes)])
+        record = bytes(text[start : _end(text, address(own) - base + own.nbytes)])
         if not record.startswith(b"{"):
             return None
         records.append(record)
@@ -62,7 +62,7 @@ class _Buffer(ctypes.Structure):
     )
 
 
-def _address(value: bytes | memoryview) -> int:
+def address(value: bytes | memoryview) -> int:
     """Where the bytes lie. numpy says so as well, but loading it takes a process longer than a hundred files."""
     seen = _Buffer()
     ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(value), ctypes.byref(seen), 0)

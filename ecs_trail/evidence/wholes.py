@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from ecs_trail.evidence.fastlane import NOT_PLAIN, Absent, Category, Text, Type, is_unicode
+from ecs_trail.evidence.glances import NOT_PLAIN, Absent, Category, Text, Type, is_unicode
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.moments import parse_moment
 

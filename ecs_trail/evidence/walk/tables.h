@@ -1,0 +1,163 @@
+/* Values that many records share, numbered by their bytes.
+ *
+ * A value is one or several strings. Its number stays from text to text, until the table is forgotten; its bytes are
+ * kept once. The seed keeps others from choosing values that all fall into one slot.
+ */
+
+#ifndef ECS_TRAIL_TABLES_H
+#define ECS_TRAIL_TABLES_H
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "json.h"
+
+enum {
+    MOST_FIELDS = 8,
+    LONGEST_FIELD = 4096,   /* bytes; a longer one is not plain */
+};
+
+typedef struct {
+    uint64_t hash;
+    uint64_t at;            /* where its bytes begin */
+    uint32_t length;
+    uint32_t text;          /* the text that it was last seen in */
+    uint64_t place;         /* its place among those seen there */
+} Entry;
+
+/* A value seen in this text, and its first and last time there, as numbers YYYYMMDDhhmmss. */
+typedef struct {
+    uint64_t number, first, last;
+} Seen;
+
+typedef struct {
+    Entry *entries;         /* by number */
+    uint64_t entry_room;
+    uint32_t *slots;        /* 0, or one more than a number */
+    uint64_t slot_count;
+    unsigned char *bytes;   /* of each field its length plus one in four bytes (0 for null), and then itself */
+    uint64_t filled, byte_room;
+    uint64_t told;          /* how many of these bytes the caller has been told of */
+    Seen *seen;             /* in order of appearance */
+    uint64_t seen_count, seen_room;
+    uint32_t count;
+} Table;
+
+/* Room for `need` things; 0 where there is no memory. */
+static int has_room(void **things, uint64_t *room, uint64_t need, size_t size)
+{
+    if (need <= *room)
+        return 1;
+    uint64_t more = *room ? *room : 64;
+    while (more < need)
+        more *= 2;
+    void *larger = realloc(*things, (size_t)more * size);
+    if (!larger)
+        return 0;
+    *things = larger;
+    *room = more;
+    return 1;
+}
+
+/* Twice the slots where half of them are taken; 0 where there is no memory. */
+static int has_slots(Table *table)
+{
+    if (table->count * 2ull < table->slot_count)
+        return 1;
+    uint64_t slot_count = table->slot_count ? table->slot_count * 2 : 512;
+    uint32_t *slots = calloc((size_t)slot_count, sizeof(*slots));
+    if (!slots)
+        return 0;
+    for (uint32_t number = 0; number < table->count; number++) {
+        uint64_t slot = table->entries[number].hash & (slot_count - 1);
+        while (slots[slot])
+            slot = (slot + 1) & (slot_count - 1);
+        slots[slot] = number + 1;
+    }
+    free(table->slots);
+    table->slots = slots;
+    table->slot_count = slot_count;
+    return 1;
+}
+
+static inline uint64_t mixed(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+}
+
+static uint64_t hash_of(const unsigned char *bytes, size_t length, uint64_t seed)
+{
+    uint64_t hash = mixed(seed, length), word = 0;
+    for (; length >= 8; bytes += 8, length -= 8) {
+        memcpy(&word, bytes, 8);
+        hash = mixed(hash, word);
+    }
+    word = 0;
+    memcpy(&word, bytes, length);
+    return mixed(mixed(hash, word), seed);
+}
+
+/* The number of a value, -1 where it is too long or there is no memory; notes the text and the time it is seen in. */
+static int64_t number_of(Table *table, const Span *fields, int count, uint64_t seed, uint32_t text, uint64_t time)
+{
+    unsigned char key[MOST_FIELDS * (LONGEST_FIELD + sizeof(uint32_t))];
+    size_t length = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t mark = fields[i].at ? fields[i].length + 1 : 0;
+        if (mark > LONGEST_FIELD)
+            return -1;
+        memcpy(key + length, &mark, sizeof(mark));
+        length += sizeof(mark);
+        if (fields[i].at)
+            memcpy(key + length, fields[i].at, fields[i].length);
+        length += fields[i].length;
+    }
+    if (!has_slots(table))
+        return -1;
+    uint64_t hash = hash_of(key, length, seed), slot = hash & (table->slot_count - 1);
+    uint32_t known;
+    while ((known = table->slots[slot])) {
+        const Entry *entry = &table->entries[known - 1];
+        if (entry->hash == hash && entry->length == length && !memcmp(table->bytes + entry->at, key, length))
+            break;
+        slot = (slot + 1) & (table->slot_count - 1);
+    }
+    if (!known) {
+        if (table->count == UINT32_MAX - 1
+            || !has_room((void **)&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
+            || !has_room((void **)&table->bytes, &table->byte_room, table->filled + length, 1))
+            return -1;
+        memcpy(table->bytes + table->filled, key, length);
+        table->entries[table->count] = (Entry){.hash = hash, .at = table->filled, .length = (uint32_t)length};
+        table->filled += length;
+        table->slots[slot] = known = ++table->count;
+    }
+    Entry *entry = &table->entries[known - 1];
+    if (entry->text != text) {
+        if (!has_room((void **)&table->seen, &table->seen_room, table->seen_count + 1, sizeof(Seen)))
+            return -1;
+        entry->text = text;
+        entry->place = table->seen_count++;
+        table->seen[entry->place] = (Seen){known - 1, time, time};
+        return known - 1;
+    }
+    Seen *seen = &table->seen[entry->place];
+    if (time < seen->first)
+        seen->first = time;
+    if (time > seen->last)
+        seen->last = time;
+    return known - 1;
+}
+
+static void forget(Table *table)
+{
+    free(table->entries);
+    free(table->slots);
+    free(table->bytes);
+    free(table->seen);
+    memset(table, 0, sizeof(*table));
+}
+
+#endif
