@@ -161,10 +161,10 @@ def _fields(told: bytes) -> Iterator[str | None]:
         if not length:
             yield None
             continue
-        raw = told[place : place + length - 1]
-        place += length - 1
         # what is no UTF-8 belongs to a text that is not taken in the end
-        yield _TEXT.decode(b'"%b"' % raw) if b"\\" in raw else raw.decode("utf-8", "replace")
+        value = told[place : place + length - 1].decode("utf-8", "replace")
+        place += length - 1
+        yield _TEXT.decode(f'"{value}"') if "\\" in value else value
 
 
 def _seen(told: _Told) -> list[Seen]:
