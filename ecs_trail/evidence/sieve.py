@@ -80,9 +80,9 @@ class Sieve:
         if walking is None:
             return None
         if walking.is_full:
-            walking.forget()
             for verdicts in (self.kinds, self.callers, self.asked):
-                verdicts.clear()
+                verdicts.clear()  # first: verdicts that are missing are given again, others would be of other values
+            walking.forget()
         found = walking.walk(text)
         if found is None:
             return None

@@ -29,9 +29,9 @@ _RECORD: Final = 5
 _KIND, _CALLER, _ASKED = 7, 2, 1
 _MARK: Final = 4
 _TEXT: Final = msgspec.json.Decoder(str)
-#: Bytes of values that are kept from text to text, and a text that may leave many of them behind.
+#: Bytes of values that are kept from text to text, and what a value weighs beside its own.
 _KEPT: Final = 8 << 20
-_LARGE: Final = 8 << 20
+_WEIGHT: Final = 256
 
 
 class _Told(ctypes.Structure):
@@ -121,10 +121,11 @@ class Walker:
         """What a text holds; None for one that is not plain. A memoryview must be a part of bytes."""
         found = self._found
         begin = text if isinstance(text, bytes) else address(text)
+        # a call that is broken off (no memory, Ctrl-C) may leave values untold: the walker is full until it is over
+        held, self._held = self._held, _KEPT + 1
         count = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(found))
         if count < 0:
-            if len(text) > _LARGE:
-                self._held = _KEPT + 1  # what it left behind is not counted
+            self._held = held + len(text)  # what it left behind is told later, if ever, and not more than that
             return None
         for told, values, width in (
             (found.kinds, self.kinds, _KIND),
@@ -132,9 +133,11 @@ class Walker:
             (found.asked, self.asked, _ASKED),
         ):
             if told.fresh_length:
-                self._held += told.fresh_length
                 fields = _fields(ctypes.string_at(told.fresh, told.fresh_length))
-                values.extend(zip(*[fields] * width, strict=True))
+                fresh = list(zip(*[fields] * width, strict=True))
+                values += fresh
+                held += told.fresh_length + len(fresh) * _WEIGHT
+        self._held = held
         return Found(
             count,
             bool(found.has_high),
@@ -146,10 +149,10 @@ class Walker:
 
     def forget(self) -> None:
         """Forget all values; numbers begin anew."""
-        self._library.walk_forget(self._walk)
-        self._held = 0
         for values in (self.kinds, self.callers, self.asked):
             values.clear()
+        self._library.walk_forget(self._walk)
+        self._held = 0  # last: broken off before, it is done again
 
 
 def _fields(told: bytes) -> Iterator[str | None]:
