@@ -105,7 +105,8 @@ class Walker:
         self._walk = library.walk_new(int.from_bytes(os.urandom(8), sys.byteorder))
         if not self._walk:
             raise MemoryError
-        weakref.finalize(self, library.walk_free, self._walk)
+        # not at exit: threads that are not waited for may still walk then
+        weakref.finalize(self, library.walk_free, self._walk).atexit = False
         self._found = _Found()
         self._held = 0
         self.kinds: list[Value] = []
