@@ -44,18 +44,21 @@ typedef struct {
     uint32_t count;
 } Table;
 
-/* Room for `need` things; 0 where there is no memory. */
-static int has_room(void **things, uint64_t *room, uint64_t need, size_t size)
+/* Room for `need` things, where `things` is the address of the pointer to them; 0 where there is no memory. */
+static int has_room(void *things, uint64_t *room, uint64_t need, size_t size)
 {
     if (need <= *room)
         return 1;
     uint64_t more = *room ? *room : 64;
     while (more < need)
         more *= 2;
-    void *larger = realloc(*things, (size_t)more * size);
-    if (!larger)
+    if (more > SIZE_MAX / size)
         return 0;
-    *things = larger;
+    void *larger; /* copied: through a `void **` a compiler need not see that a pointer of another type changes */
+    memcpy(&larger, things, sizeof(larger));
+    if (!(larger = realloc(larger, (size_t)more * size)))
+        return 0;
+    memcpy(things, &larger, sizeof(larger));
     *room = more;
     return 1;
 }
@@ -126,8 +129,8 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
     }
     if (!known) {
         if (table->count == UINT32_MAX - 1
-            || !has_room((void **)&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
-            || !has_room((void **)&table->bytes, &table->byte_room, table->filled + length, 1))
+            || !has_room(&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
+            || !has_room(&table->bytes, &table->byte_room, table->filled + length, 1))
             return -1;
         memcpy(table->bytes + table->filled, key, length);
         table->entries[table->count] = (Entry){.hash = hash, .at = table->filled, .length = (uint32_t)length};
@@ -136,7 +139,7 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
     }
     Entry *entry = &table->entries[known - 1];
     if (entry->text != text) {
-        if (!has_room((void **)&table->seen, &table->seen_room, table->seen_count + 1, sizeof(Seen)))
+        if (!has_room(&table->seen, &table->seen_room, table->seen_count + 1, sizeof(Seen)))
             return -1;
         entry->text = text;
         entry->place = table->seen_count++;

@@ -173,7 +173,7 @@ static Place record(Walk *walk, Place p)
     int64_t session = -1;
     if (asked[0].length && (session = number_of(&walk->asked, asked, 1, walk->seed, walk->number, time)) < 0)
         return NULL;
-    if (kind < 0 || by < 0 || !has_room((void **)&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
+    if (kind < 0 || by < 0 || !has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
         return NULL;
     walk->records[walk->count++] = (Record){
         (uint32_t)(start - text->begin), (uint32_t)(p - text->begin),
