@@ -84,22 +84,45 @@ static int has_slots(Table *table)
     return 1;
 }
 
-static inline uint64_t mixed(uint64_t hash, uint64_t word)
+static inline uint64_t turned(uint64_t word, int bits)
 {
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 32;
+    return word << bits | word >> (64 - bits);
 }
 
+static inline void round_of(uint64_t v[4])
+{
+    v[0] += v[1], v[2] += v[3];
+    v[1] = turned(v[1], 13) ^ v[0], v[3] = turned(v[3], 16) ^ v[2];
+    v[0] = turned(v[0], 32);
+    v[2] += v[1], v[0] += v[3];
+    v[1] = turned(v[1], 17) ^ v[2], v[3] = turned(v[3], 21) ^ v[0];
+    v[2] = turned(v[2], 32);
+}
+
+/* SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", 2012), as Python hashes its strings.
+ * Of a simpler mixture somebody who does not know the seed may still know which strings meet, whatever it is. */
 static uint64_t hash_of(const unsigned char *bytes, size_t length, uint64_t seed)
 {
-    uint64_t hash = mixed(seed, length), word = 0;
+    uint64_t v[4] = {
+        seed ^ 0x736f6d6570736575u, seed ^ 0x646f72616e646f6du, seed ^ 0x6c7967656e657261u, seed ^ 0x7465646279746573u,
+    };
+    uint64_t last = (uint64_t)length << 56, word;
     for (; length >= 8; bytes += 8, length -= 8) {
         memcpy(&word, bytes, 8);
-        hash = mixed(hash, word);
+        v[3] ^= word;
+        round_of(v);
+        v[0] ^= word;
     }
     word = 0;
     memcpy(&word, bytes, length);
-    return mixed(mixed(hash, word), seed);
+    last ^= word;
+    v[3] ^= last;
+    round_of(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        round_of(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* The number of a value, -1 where it is too long or there is no memory; notes the text and the time it is seen in. */
