@@ -1,7 +1,8 @@
 /* Hostile texts for the compiled walk, in buffers that end where the text ends, under the sanitizers of the compiler.
  *
  *     cc -fsanitize=address,undefined -fno-sanitize-recover=all -I ecs_trail/evidence/walk walk_harness.c
- *     a.out SEED TEXTS FILE...
+ *     a.out SEED TEXTS FILE...          texts judged, texts taken, records taken, requests for memory refused
+ *     a.out hash WORD...                the hash of each word, for a seed of 0
  *
  * Every text goes through a walk that has seen many others, now and then with no memory left, and through a fresh one;
  * both must say the same. What is taken must be JSON to a reader that shares no line with the walk. The same seed gives
@@ -381,6 +382,11 @@ static void change(Bytes *text, const Bytes *other)
 
 int main(int count, char **words)
 {
+    if (count > 2 && !strcmp(words[1], "hash")) {
+        for (int i = 2; i < count; i++)
+            printf("%lld\n", (long long)hash_of((const unsigned char *)words[i], strlen(words[i]), 0));
+        return 0;
+    }
     Bytes *texts = calloc((size_t)count + GROWN, sizeof(*texts)), text = {malloc(LONGEST), 0};
     size_t files = 0, small = 0, grown = 0;
     Heard heard = {{NULL, 0}, {NULL, 0}, {NULL, 0}};

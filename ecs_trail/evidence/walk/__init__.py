@@ -136,7 +136,7 @@ class Walker:
             if told.fresh_length:
                 fields = _fields(ctypes.string_at(told.fresh, told.fresh_length))
                 fresh = list(zip(*[fields] * width, strict=True))
-                values += fresh
+                values.extend(fresh)
                 held += told.fresh_length + len(fresh) * _WEIGHT
         self._held = held
         return Found(
@@ -178,12 +178,10 @@ def _seen(told: _Told) -> list[Seen]:
     return list(map(Seen, numbers[::3], numbers[1::3], numbers[2::3]))
 
 
-def _load() -> ctypes.CDLL | None:
-    """The compiled walk, or None."""
-    if os.environ.get(SWITCH) == "0":
-        return None
+def load(path: Path) -> ctypes.CDLL | None:
+    """The compiled walk of a file, or None."""
     try:
-        library = ctypes.CDLL(str(Path(__file__).with_name(LIBRARY)))
+        library = ctypes.CDLL(str(path))
         library.walk_new.restype = ctypes.c_void_p
         library.walk_new.argtypes = [ctypes.c_uint64]
         library.walk_free.restype = library.walk_forget.restype = None
@@ -195,7 +193,7 @@ def _load() -> ctypes.CDLL | None:
     return library
 
 
-_LOADED: Final = _load()
+_LOADED: Final = None if os.environ.get(SWITCH) == "0" else load(Path(__file__).with_name(LIBRARY))
 
 
 def walker() -> Walker | None:
