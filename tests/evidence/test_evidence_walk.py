@@ -36,6 +36,11 @@ def test_very_many_files_one_step_off(library: ctypes.CDLL) -> None:
     assert counts["records"] > 80_000
 
 
+def test_a_walk_for_machines_without_vectors_takes_the_same(tmp_path: Path, library: ctypes.CDLL) -> None:
+    plain = walk.load(build(tmp_path, SOURCE / "walk.c", (*LIBRARY, "-U__SSE2__")))
+    assert compare(plain, 500, seed=1) == compare(library, 500, seed=1)
+
+
 def test_without_a_walk_the_typed_decoding_takes_the_same() -> None:
     counts = compare(None, 500, seed=3)
     assert not counts["walked"]
