@@ -27,8 +27,8 @@ _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", 
 _AVRO: Final = b"Obj\x01"
 #: The mark of a Parquet file; `parquet` reads it.
 PARQUET: Final = b"PAR1"
-#: Place and mark of formats that may well hold evidence, but are not opened here. That of tar is whole, as POSIX and GNU
-#: write it: no JSON has a NUL, while the word alone may stand there in a record.
+#: Place and mark of formats that may well hold evidence, but are not opened here. That of tar is whole, as POSIX and
+#: GNU write it: no JSON has a NUL, while the word alone may stand there in a record.
 _FOREIGN: Final = (
     (0, b"PARE", "an encrypted Parquet file"),
     (257, b"ustar\0", "a tar archive"),
