@@ -114,7 +114,8 @@ class Sieve:
 
 
 class _Latest(local):
-    sieve = Sieve(())
+    def __init__(self) -> None:
+        self.sieve = Sieve(())  # one a thread, also for the empty probe
 
 
 _latest = _Latest()

@@ -16,6 +16,7 @@ from roads import Roads, compare
 from walk_builds import LIBRARY, SOURCE, Fault, build
 
 from ecs_trail.evidence import walk
+from ecs_trail.evidence.sieve import sieve_of
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,12 @@ def test_threads_walk_by_themselves(library: ctypes.CDLL) -> None:
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda _: compare(library, 100, seed=4), range(4)))
     assert all(counts == found[0] for counts in found)
+
+
+def test_no_thread_has_the_sieve_of_another() -> None:
+    """Not even that of the empty probe, which every thread begins with."""
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(sieve_of, ()).result() is not sieve_of(())
 
 
 _EXIT = """
