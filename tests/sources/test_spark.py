@@ -180,7 +180,7 @@ def check_refusals(place: Place) -> None:
         spread_scan(S3Source("nobody-has-it"))
     place.patch.setattr(Path, "exists", lambda _: True)
     gone = place.folder / "gone.json"
-    unit = Fetched("gone.json", path=gone)
+    unit = Fetched("gone.json", path=str(gone))
     reading = engine.SparkEngine().read(read_unit, [unit], (), lost=lambda _: None)
     with pytest.raises(UsageError, match="do not see gone"):
         list(reading)

@@ -88,7 +88,7 @@ def test_the_archive_for_executors_is_whole_and_the_same_every_time(tmp_path):
 
 
 def test_chunks_hold_every_unit_once_in_order(tmp_path):
-    far = [(Fetched(f"f{n}", path=tmp_path / f"f{n}"), n * 100_000) for n in range(200)]
+    far = [(Fetched(f"f{n}", path=str(tmp_path / f"f{n}")), n * 100_000) for n in range(200)]
     near = [(Fetched(f"n{n}", data=b"x"), 1) for n in range(5)]
     wave = [*far[:50], *near, *far[50:]]
     chunks = engine._chunks(wave, 4)
