@@ -33,9 +33,9 @@ _TABLES: Final = len(_FIELDS)
 _RECORD: Final = 5
 _MARK: Final = 4
 _TEXT: Final = msgspec.json.Decoder(str)
-#: Bytes of values that are kept from text to text, and a text that may leave many of them behind.
+#: Bytes of values that are kept from text to text, and what a value weighs beside its own.
 _KEPT: Final = 8 << 20
-_LARGE: Final = 8 << 20
+_WEIGHT: Final = 256
 #: `Found` in `walk.c`, all of it numbers of 64 bits.
 _Report = ctypes.c_uint64 * (4 + 2 * _TABLES)
 
@@ -82,7 +82,8 @@ class Walker:
         self._walk = library.walk_new(int.from_bytes(os.urandom(8), sys.byteorder))
         if not self._walk:
             raise MemoryError
-        weakref.finalize(self, library.walk_free, self._walk)
+        # not at exit: threads that are not waited for may still walk then
+        weakref.finalize(self, library.walk_free, self._walk).atexit = False
         self._report = _Report()
         self._held = 0
         self.homes: list[Value] = []
@@ -100,8 +101,7 @@ class Walker:
         begin = text if isinstance(text, bytes) else address(text)
         records = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(self._report))
         if records < 0:
-            if len(text) > _LARGE:
-                self._held = _KEPT + 1  # what it left behind is not counted
+            self._held += len(text)  # what it left behind is told later, if ever, and not more than that
             return None
         table, has_high, told, told_count, *fresh = self._report
         if any(fresh[_TABLES:]):
@@ -125,9 +125,10 @@ class Walker:
             (self.homes, self.kinds, self.callers, self.asked), fresh, lengths, _FIELDS, strict=True
         ):
             if length:
-                self._held += length
                 fields = _fields(ctypes.string_at(place, length))
+                known = len(values)
                 values.extend(zip(*[fields] * width, strict=True))
+                self._held += length + (len(values) - known) * _WEIGHT
 
 
 def _fields(told: bytes) -> Iterator[str | None]:
@@ -139,11 +140,10 @@ def _fields(told: bytes) -> Iterator[str | None]:
         if not length:
             yield None
             continue
-        raw = told[place : place + length - 1]
-        place += length - 1
         # what is no UTF-8 belongs to a text that is not taken in the end
-        raw_text = raw.decode("utf-8", "replace")
-        yield _TEXT.decode(f'"{raw_text}"') if b"\\" in raw else raw_text
+        value = told[place : place + length - 1].decode("utf-8", "replace")
+        place += length - 1
+        yield _TEXT.decode(f'"{value}"') if "\\" in value else value
 
 
 def _load() -> ctypes.CDLL | None:

@@ -41,18 +41,21 @@ typedef struct {
     uint32_t count;
 } Table;
 
-/* Room for `need` things; 0 where there is no memory. */
-static int has_room(void **things, uint64_t *room, uint64_t need, size_t size)
+/* Room for `need` things, where `things` is the address of the pointer to them; 0 where there is no memory. */
+static int has_room(void *things, uint64_t *room, uint64_t need, size_t size)
 {
     if (need <= *room)
         return 1;
     uint64_t more = *room ? *room : 64;
     while (more < need)
         more *= 2;
-    void *larger = realloc(*things, (size_t)more * size);
-    if (!larger)
+    if (more > SIZE_MAX / size)
         return 0;
-    *things = larger;
+    void *larger; /* copied: through a `void **` a compiler need not see that a pointer of another type changes */
+    memcpy(&larger, things, sizeof(larger));
+    if (!(larger = realloc(larger, (size_t)more * size)))
+        return 0;
+    memcpy(things, &larger, sizeof(larger));
     *room = more;
     return 1;
 }
@@ -78,22 +81,45 @@ static int has_slots(Table *table)
     return 1;
 }
 
-static inline uint64_t mixed(uint64_t hash, uint64_t word)
+static inline uint64_t turned(uint64_t word, int bits)
 {
-    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-    return hash ^ hash >> 32;
+    return word << bits | word >> (64 - bits);
 }
 
+static inline void round_of(uint64_t v[4])
+{
+    v[0] += v[1], v[2] += v[3];
+    v[1] = turned(v[1], 13) ^ v[0], v[3] = turned(v[3], 16) ^ v[2];
+    v[0] = turned(v[0], 32);
+    v[2] += v[1], v[0] += v[3];
+    v[1] = turned(v[1], 17) ^ v[2], v[3] = turned(v[3], 21) ^ v[0];
+    v[2] = turned(v[2], 32);
+}
+
+/* SipHash-1-3 (J.-P. Aumasson, D. J. Bernstein, "SipHash: a fast short-input PRF", 2012), as Python hashes its strings.
+ * Of a simpler mixture somebody who does not know the seed may still know which strings meet, whatever it is. */
 static uint64_t hash_of(const unsigned char *bytes, size_t length, uint64_t seed)
 {
-    uint64_t hash = mixed(seed, length), word = 0;
+    uint64_t v[4] = {
+        seed ^ 0x736f6d6570736575u, seed ^ 0x646f72616e646f6du, seed ^ 0x6c7967656e657261u, seed ^ 0x7465646279746573u,
+    };
+    uint64_t last = (uint64_t)length << 56, word;
     for (; length >= 8; bytes += 8, length -= 8) {
         memcpy(&word, bytes, 8);
-        hash = mixed(hash, word);
+        v[3] ^= word;
+        round_of(v);
+        v[0] ^= word;
     }
     word = 0;
     memcpy(&word, bytes, length);
-    return mixed(mixed(hash, word), seed);
+    last ^= word;
+    v[3] ^= last;
+    round_of(v);
+    v[0] ^= last;
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        round_of(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* The number of a value, -1 where it is too long or there is no memory. */
@@ -122,8 +148,8 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
         slot = (slot + 1) & (table->slot_count - 1);
     }
     if (table->count == UINT32_MAX - 1
-        || !has_room((void **)&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
-        || !has_room((void **)&table->bytes, &table->byte_room, table->filled + length, 1))
+        || !has_room(&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
+        || !has_room(&table->bytes, &table->byte_room, table->filled + length, 1))
         return -1;
     memcpy(table->bytes + table->filled, key, length);
     table->entries[table->count] = (Entry){
@@ -139,7 +165,7 @@ static inline int64_t see(Table *table, uint32_t number, uint32_t text)
 {
     Entry *entry = &table->entries[number];
     if (entry->text != text) {
-        if (!has_room((void **)&table->seen, &table->seen_room, table->seen_count + 1, sizeof(uint32_t)))
+        if (!has_room(&table->seen, &table->seen_room, table->seen_count + 1, sizeof(uint32_t)))
             return -1;
         entry->text = text;
         entry->place = (uint32_t)table->seen_count;

@@ -163,7 +163,7 @@ static int64_t kind_of(Walk *walk, const Span *texts, uint64_t time)
         kinds->entries[kind].home = (uint32_t)home;
     }
     int64_t place = see(homes, kinds->entries[kind].home, walk->number);
-    if (place < 0 || !has_room((void **)&walk->times, &walk->times_room, homes->seen_count, sizeof(Times)))
+    if (place < 0 || !has_room(&walk->times, &walk->times_room, homes->seen_count, sizeof(Times)))
         return -1;
     Times *times = &walk->times[place];
     if (homes->seen_count != before)
@@ -219,7 +219,7 @@ static Place record(Walk *walk, Place p)
     int64_t session = asked[0].length ? met(walk, ASKED, asked, 1) : -1;
     if (kind < 0 || by < 0 || (asked[0].length && session < 0))
         return NULL;
-    if (!has_room((void **)&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
+    if (!has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
         return NULL;
     walk->records[walk->count++] = (Record){
         (uint32_t)(start - text->begin), (uint32_t)(p - text->begin),
@@ -296,7 +296,7 @@ static int tell(Walk *walk, Found *found)
     uint64_t size = TABLES + 2 * tables[HOMES].seen_count, at = TABLES;
     for (int i = 0; i < TABLES; i++)
         size += tables[i].seen_count;
-    if (!has_room((void **)&walk->told, &walk->told_room, size, sizeof(*walk->told)))
+    if (!has_room(&walk->told, &walk->told_room, size, sizeof(*walk->told)))
         return 0;
     for (int i = 0; i < TABLES; i++) {
         walk->told[i] = tables[i].seen_count;
