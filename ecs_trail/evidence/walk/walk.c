@@ -252,6 +252,16 @@ static Told tell(Table *table)
     return told;
 }
 
+#if !defined(WALK_SOURCE)
+#define WALK_SOURCE ""
+#endif
+
+/* Which sources this was compiled of, as `.build/walk.py` says it. */
+PUBLIC const char *walk_source(void)
+{
+    return WALK_SOURCE;
+}
+
 /* NULL where there is no memory. */
 PUBLIC Walk *walk_new(uint64_t seed)
 {
