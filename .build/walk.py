@@ -44,7 +44,7 @@ def source_of(folder: Path) -> str:
 
 def compilers() -> list[list[str]]:
     """What to try in turn: what was asked for and nothing else, or Python's own compiler, then the system's."""
-    asked = os.environ.get("CC")
+    asked = os.environ.get("CC", "").strip()
     named = [asked] if asked else [str(sysconfig.get_config_var("CC") or "cc"), "cc"]
     return [shlex.split(one) for one in dict.fromkeys(named)]
 
