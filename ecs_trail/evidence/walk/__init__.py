@@ -146,12 +146,22 @@ def _fields(told: bytes) -> Iterator[str | None]:
         yield _TEXT.decode(f'"{value}"') if "\\" in value else value
 
 
+def _opened(place: Path) -> ctypes.CDLL:
+    if place.parent.is_dir():
+        return ctypes.CDLL(str(place))
+    # executors of Spark have this package in an archive, and no system loads a library from inside of one
+    from importlib.resources import as_file, files  # noqa: PLC0415 - takes its time, and nobody else needs it
+
+    with as_file(files(__name__) / LIBRARY) as unpacked:
+        return ctypes.CDLL(str(unpacked))
+
+
 def _load() -> ctypes.CDLL | None:
     """The compiled walk, or None."""
     if os.environ.get(SWITCH) == "0":
         return None
     try:
-        library = ctypes.CDLL(str(Path(__file__).with_name(LIBRARY)))
+        library = _opened(Path(__file__).with_name(LIBRARY))
         library.walk_new.restype = ctypes.c_void_p
         library.walk_new.argtypes = [ctypes.c_uint64]
         library.walk_free.restype = library.walk_forget.restype = None

@@ -324,6 +324,16 @@ PUBLIC int walk_version(void)
     return 1;
 }
 
+#if !defined(WALK_SOURCE)
+#define WALK_SOURCE ""
+#endif
+
+/* Which sources this was compiled of, as `.build/walk.py` says it. */
+PUBLIC const char *walk_source(void)
+{
+    return WALK_SOURCE;
+}
+
 /* NULL where there is no memory. */
 PUBLIC Walk *walk_new(uint64_t seed)
 {
