@@ -127,7 +127,8 @@ class Numbers:
 
 
 class _Latest(local):
-    sieve = Sieve(())
+    def __init__(self) -> None:  # it is called in every thread
+        self.sieve = Sieve(())
 
 
 _latest = _Latest()

@@ -58,12 +58,14 @@ class Found(NamedTuple):
     def holding(self, kinds: Set[int], callers: Set[int], asked: Set[int]) -> list[tuple[int, int, int, int]]:
         """The records with any of these values, in order: place, start and end in the text, and the kind's number."""
         table = memoryview(ctypes.string_at(self.table, self.records * _RECORD * 4)).cast("I")
-        starts, ends, kind_of, caller_of, asked_of = (table[column::_RECORD].tolist() for column in range(_RECORD))
-        sessions = {number + 1 for number in asked}
+        places: set[int] = set()
+        for column, wanted in ((2, kinds), (3, callers), (4, {number + 1 for number in asked})):
+            if wanted:
+                numbers = table[column::_RECORD].tolist()
+                places.update([place for place, number in enumerate(numbers) if number in wanted])
         return [
-            (place, starts[place], ends[place], kind)
-            for place, (kind, caller, session) in enumerate(zip(kind_of, caller_of, asked_of, strict=True))
-            if kind in kinds or caller in callers or session in sessions
+            (place, table[place * _RECORD], table[place * _RECORD + 1], table[place * _RECORD + 2])
+            for place in sorted(places)
         ]
 
 
