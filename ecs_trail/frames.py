@@ -1,14 +1,14 @@
 """Frames: plural nouns with a stated shape, written down in a `FrameSpec` beside the function that makes them."""
 
-import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+
+from ecs_trail.collector import collector_paused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,18 +102,6 @@ def _column(frame: "pd.DataFrame", name: str) -> pa.Array:
     """One column as Arrow holds it (one chunk or many); cheaper than turning the whole frame into a table."""
     # the array and not the Series: Arrow asks for attributes that a Series first seeks among its own labels
     return pa.array(frame[name].array)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """No garbage collection while many plain objects are made at once: it would walk over them again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _plain(column: pa.Array) -> list[Any]:

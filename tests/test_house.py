@@ -30,6 +30,7 @@ WINGS = {
         "errors",
         "vocabulary",
         "arrays",
+        "collector",
         "schema",
         "frames",
         "selection",

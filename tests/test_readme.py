@@ -54,7 +54,7 @@ def test_options_in_running_text_exist():
 
 
 def test_links_inside_the_project_lead_somewhere():
-    names = re.findall(r"`((?:tests|notebooks|sample_logs|\.ci)(?:/[\w./-]+)?)`", TEXT)
+    names = re.findall(r"`((?:tests|notebooks|sample_logs|ecs_trail|\.ci|\.build)(?:/[\w./-]+)?)`", TEXT)
     assert [name for name in names if not (ROOT / name).exists()] == []
 
 

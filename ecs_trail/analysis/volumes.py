@@ -14,8 +14,9 @@ import pandas as pd
 
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
+from ecs_trail.collector import collector_paused
 from ecs_trail.event_names import VOLUME_EVENTS
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, collector_paused, each, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, each, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,

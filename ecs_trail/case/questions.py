@@ -18,8 +18,9 @@ from ecs_trail.arns import last_part
 from ecs_trail.case.exploring import board_of, show_board, sql_over
 from ecs_trail.case.frames import CaseFrames
 from ecs_trail.case.tables import handout
+from ecs_trail.collector import collector_paused
 from ecs_trail.errors import UsageError
-from ecs_trail.frames import collector_paused, rows, to_frame
+from ecs_trail.frames import rows, to_frame
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.exports import write_atomically

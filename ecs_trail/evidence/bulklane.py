@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -23,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from ecs_trail.arrays import Places, texts, whole_numbers
+from ecs_trail.collector import collector_paused
 from ecs_trail.evidence.blocks import NotPlainError, table_of
 from ecs_trail.evidence.compression import Bounds, expand
 from ecs_trail.evidence.containers import PARQUET
@@ -31,7 +31,7 @@ from ecs_trail.evidence.ledger import Fetched, Reading
 from ecs_trail.evidence.packing import pack_table
 from ecs_trail.evidence.probes import Probe
 from ecs_trail.evidence.records import RejectedError, Row, row_of
-from ecs_trail.evidence.scanning import collector_paused, only_file, read_unit, see_stamp
+from ecs_trail.evidence.scanning import only_file, read_unit, see_stamp
 from ecs_trail.evidence.store.parts import EventWriter, Sealed
 from ecs_trail.evidence.wholes import Whole, count, decoded
 from ecs_trail.selection import Selection
@@ -144,7 +144,7 @@ def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
     """The text of a unit that is one part without any fault; None for any other."""
     if unit.problem is not None:
         return None
-    data = unit.data if unit.data is not None else _content(unit.path or Path(unit.source), bounds.part)
+    data = unit.data if unit.data is not None else _content(unit.path or unit.source, bounds.part)
     if data is None or data.startswith(PARQUET):
         return None
     parts = list(expand(data, unit.source, bounds=bounds))
@@ -152,12 +152,11 @@ def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
     return parts[0].data if is_plain and not parts[0].data.startswith(PARQUET) else None
 
 
-def _content(path: Path, most: int) -> bytes | None:
+def _content(path: str, most: int) -> bytes | None:
     """The bytes of a file; None where there is anything to say of reading it, which the usual road does."""
     try:
-        handle = only_file(path)
+        handle, size = only_file(path)
         with os.fdopen(handle, "rb") as stream:
-            size = os.fstat(handle).st_size
             data = stream.read(size) if size <= most else b""
     except OSError:
         return None

@@ -157,6 +157,9 @@ def _expand(data: bytes, name: str, budget: Budget, depth: int) -> Iterator[Part
         except TooLargeError as error:
             yield Part(name, b"", [Problem(name, "too_large", f"{error}; not read. {HINT}.")])
             return
+        if reason is None and _unpacker(plain) is None and not plain.startswith(_ZIP):  # as nearly all files of a trail
+            yield Part(name, plain)
+            return
         problems = [] if reason is None else [Problem(name, "truncated_file", reason)]
         for part in _expand(plain, name, budget, depth + 1):
             yield Part(part.name, part.data, [*problems, *part.problems])

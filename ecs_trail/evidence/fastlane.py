@@ -14,12 +14,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ecs_trail.evidence.glances import GLANCE, NOT_PLAIN, Glance, admits, glances, is_unicode, requested, slices
-from ecs_trail.evidence.ledger import Reading, Span, Spans
+from ecs_trail.evidence.ledger import Reading, Span, Spans, merge_spans
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.records import RejectedError, row_of
-from ecs_trail.evidence.sieve import Judged, Kind, Sieve, sieve_of
+from ecs_trail.evidence.sieve import Kind, Sieve, sieve_of
 from ecs_trail.evidence.slicing import cut
-from ecs_trail.evidence.walk import Seen
 
 #: Text decoded at a time where lines allow it; more than any trail file has.
 _PIECE: Final = 8 << 20
@@ -84,46 +83,43 @@ def _scan_walked(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Re
     found = sieve.walk(text)
     if found is None or not found.records or (found.has_high and not is_unicode(text)):
         return False
-    kinds = [(sieve.kinds[seen.number], seen) for seen in found.kinds]
-    judged = [(kind, seen) for kind, seen in kinds if kind is not None]
-    if len(judged) < len(kinds):
+    known = sieve.numbers
+    if not known.odd.isdisjoint(found.kinds):
         return False
-    places: list[int] = []
-    hot = {seen.number for kind, seen in judged if kind.is_hot}
+    hot = known.hot.intersection(found.kinds)
     acting, asked = set[int](), set[int]()
-    if any(kind.is_sought for kind, _ in judged):
-        verdicts = {seen.number: sieve.callers[seen.number] for seen in found.callers}
-        if None in verdicts.values():
+    if not known.sought.isdisjoint(found.kinds):
+        if not known.unclear.isdisjoint(found.callers):
             return False
-        acting = {number for number, is_acting in verdicts.items() if is_acting}
-        asked = {seen.number for seen in found.asked if sieve.asked[seen.number]}
-    if hot or acting or asked:
-        places = found.holding(hot, acting, asked)
+        acting, asked = known.acting.intersection(found.callers), known.asked.intersection(found.asked)
     records: list[tuple[int, bytes]] = []
-    for place in places:
-        start, end = found.bounds(place)
-        kind = sieve.kinds[found.kind(place)]
-        record = bytes(text[start:end])
-        if kind is not None and kind.clauses and admits(kind.clauses, GLANCE.decode(record)):
-            records.append((place, record))
-    if not _keep(records, at, reading):
-        return False
-    _count(reading, found.records, len(records), _walked_spans(judged))
+    if hot or acting or asked:
+        for place, start, end, kind in found.holding(hot, acting, asked):
+            record = bytes(text[start:end])
+            if known.clauses[kind] and admits(known.clauses[kind], GLANCE.decode(record)):
+                records.append((place, record))
+        if not _keep(records, at, reading):
+            return False
+    _count(reading, found.records, len(records), _walked_spans(sieve, found.homes))
     return True
 
 
-def _walked_spans(kinds: Iterable[tuple[Judged, Seen]]) -> Spans:
+def _walked_spans(sieve: Sieve, seen: Iterable[tuple[int, int, int]]) -> Spans:
     """First and last time and the event sources of every account and Region."""
     spans: Spans = {}
     times: dict[tuple[str, str], tuple[int, int]] = {}
-    for judged, seen in kinds:
-        account, region, source, _, _ = judged.kind
+    for number, first, last in seen:
+        account, region, source = sieve.numbers.homes[number]
         where = account, region
-        spans.setdefault(where, Span()).event_sources.add(source)
-        first, last = times.get(where, (seen.first, seen.last))
-        times[where] = min(first, seen.first), max(last, seen.last)
+        if where in times:
+            times[where] = min(times[where][0], first), max(times[where][1], last)
+        else:
+            times[where] = first, last
+            spans[where] = Span()
+        spans[where].event_sources.add(source)
     for where, span in spans.items():
-        span.first, span.last = map(_moment, times[where])
+        first, last = times[where]
+        span.first, span.last = _moment(first), _moment(last)
     return spans
 
 
@@ -138,8 +134,7 @@ def _moment(number: int) -> datetime:
 def _count(reading: Reading, records: int, kept: int, spans: Spans) -> None:
     reading.records_read += records
     reading.records_set_aside += records - kept
-    for where, span in spans.items():
-        reading.spans.setdefault(where, Span()).merge(span)
+    merge_spans(reading.spans, spans)
 
 
 def _scan_decoded(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Reading) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from ecs_trail.vocabulary import PARTIAL_PROBLEMS
@@ -102,7 +101,8 @@ class Remote(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """One file, object or page: bytes, or a path that a worker opens itself, or the problem met instead. An engine that
-    spreads work over machines is given `remote` objects, which are fetched there.
+    spreads work over machines is given `remote` objects, which are fetched there. A path is plain text: to make a
+    hundred thousand `Path`s costs as much as to read the files.
 
     `source` is its name in every row and problem. `expected` is how many units the source has in all, 0 when unknown.
     One with a `charge` is no unit: it only says what a query cost (and says so in a remark as well).
@@ -113,7 +113,7 @@ class Fetched:
 
     source: str
     data: bytes | None = None
-    path: Path | None = None
+    path: str | None = None
     problem: Problem | None = None
     expected: int = 0
     charge: Charge | None = None
@@ -299,7 +299,8 @@ class Receipt:
             self.left_out[reading.left_out] += 1
         else:
             self.files_read += 1
-        self.items_left_out.update(reading.items_left_out)
+        if reading.items_left_out:
+            self.items_left_out.update(reading.items_left_out)
         self.records_read += reading.records_read
         self.records_rejected += reading.records_rejected
         self.records_not_selected += reading.records_set_aside

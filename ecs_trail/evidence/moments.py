@@ -55,7 +55,7 @@ def stamp_of(name: str) -> tuple[str, str, datetime] | None:
 
     *AWS CloudTrail User Guide*, "CloudTrail log file name format", read on 2026-11-24.
     """
-    match = _STAMP.search(name)
+    match = _STAMP.search(name, name.rfind("/") + 1)  # it lies in the last part, and most of a path in the others
     if match is None:
         return None
     account, region, year, month, day, hour, minute = match.groups()

@@ -5,18 +5,17 @@ reading (a property test holds that). The selection is applied exactly by `sourc
 """
 
 import errno
-import gc
 import os
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ecs_trail.collector import collector_paused
 from ecs_trail.evidence.compression import HINT, USUAL, Bounds, Part, expand
 from ecs_trail.evidence.containers import PARQUET, open_part
 from ecs_trail.evidence.fastlane import scan_fast
@@ -30,6 +29,7 @@ from ecs_trail.evidence.shapes import Haul
 _NAMED_EXAMPLES: Final = 3
 #: Files of at most so many bytes are read in one step.
 _SMALL: Final = 1 << 20
+_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 #: Kinds that name a file only when nothing else in it does.
 _SAYING_LITTLE: Final = frozenset({"not_cloudtrail", "empty"})
 
@@ -40,39 +40,26 @@ def read_unit(unit: Fetched, probe: Probe, bounds: Bounds = USUAL) -> Reading:
         return _read(unit, probe, bounds)
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """No garbage collection while one file is read: it would walk over rows that are all still needed."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def _read(unit: Fetched, probe: Probe, bounds: Bounds) -> Reading:
     if unit.problem is not None:
         return failed(unit.problem.source, unit.problem.kind, unit.problem.detail)
     if unit.data is not None:
         return scan_bytes(unit.data, unit.source, probe, bounds=bounds)
-    return scan_path(unit.path or Path(unit.source), unit.source, probe, bounds=bounds)
+    return scan_path(unit.path or unit.source, unit.source, probe, bounds=bounds)
 
 
-def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) -> Reading:
+def scan_path(path: str, source: str, probe: Probe, *, bounds: Bounds = USUAL) -> Reading:
     """Read a file from disk and scan it. A file that has gone or may not be read becomes a failed reading.
 
     One larger than the bounds is read in pieces where it is written in lines. One that grows meanwhile is read up to
     the size it had.
     """
     try:
-        handle = only_file(path)
+        handle, size = only_file(path)
         try:
-            size = os.fstat(handle).st_size
             data = os.read(handle, size if size <= _SMALL else len(PARQUET))
             if data.startswith(PARQUET):
-                return scan_parquet(path, source, probe)
+                return scan_parquet(Path(path), source, probe)
             if size > bounds.part:
                 with open(handle, "rb", closefd=False) as stream:
                     stream.seek(0)
@@ -96,13 +83,16 @@ def scan_path(path: Path, source: str, probe: Probe, *, bounds: Bounds = USUAL) 
     return reading
 
 
-def only_file(path: Path) -> int:
-    """Open a file and nothing else: a pipe that took its place since the listing would be waited for without end."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
+def only_file(path: str) -> tuple[int, int]:
+    """Open a file and nothing else: a pipe that took its place since the listing would be waited for without end. The
+    handle and the size.
+    """
+    handle = os.open(path, _READ)
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode):
         os.close(handle)
         raise OSError(errno.EINVAL, "it is no file any more")
-    return handle
+    return handle, status.st_size
 
 
 def _scan_stream(stream: BinaryIO, source: str, probe: Probe, bounds: Bounds) -> Reading:

@@ -1,12 +1,12 @@
 """A probe, asked of the few different values that a file holds instead of its records; each of them is judged once."""
 
 from threading import local
-from typing import Final, NamedTuple, get_args
+from typing import Final, get_args
 
 from ecs_trail.evidence.glances import Category, Glance, Type
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.records import is_assumed, session_of
-from ecs_trail.evidence.walk import Found, Value, walker
+from ecs_trail.evidence.walk import Found, Walker, walker
 
 #: (account, Region, event source, event name, error code): the same for many records of a file.
 Kind = tuple[str, str, str, str, str | None]
@@ -16,16 +16,6 @@ Caller = tuple[str | None, str | None]
 _KEPT: Final = 50_000
 _TYPES: Final = frozenset[str | None]((*get_args(Type), None))
 _CATEGORIES: Final = frozenset[str | None]((*get_args(Category), None))
-
-
-class Judged(NamedTuple):
-    """A kind, and the clauses that its records may satisfy."""
-
-    kind: Kind
-    clauses: tuple[ClauseProbe, ...]
-    #: Whether every record needs a look, whoever called; whether it depends on the session.
-    is_hot: bool
-    is_sought: bool
 
 
 class Sieve:
@@ -38,11 +28,8 @@ class Sieve:
         self._known: dict[Kind, tuple[ClauseProbe, ...] | None] = {}
         self._others: set[Caller] = set()
         self._walker = walker()
-        #: Verdicts on the values that the walker knows, by their numbers: kinds, None for one that is not plain;
-        #: whether callers act, see `_acts`; whether a session that is asked for matters.
-        self.kinds: list[Judged | None] = []
-        self.callers: list[bool | None] = []
-        self.asked: list[bool] = []
+        self._is_at_work = False
+        self.numbers = Numbers(self)
 
     def clauses(self, kind: Kind) -> tuple[ClauseProbe, ...] | None:
         """The clauses that a record of this kind may still satisfy; None when it is no plain record."""
@@ -60,12 +47,19 @@ class Sieve:
         verdict = self._known[kind] = None if source.startswith("aws:") else found
         return verdict
 
-    def acting(self, glances: list[Glance]) -> list[int] | None:
-        """The places of the records whose caller is one of the sessions asked for; None for a session without an ARN,
-        of which a glance does not say the name.
+    def acts(self, caller: Caller) -> bool | None:
+        """Whether a caller is one of the sessions asked for; None for a session without an ARN, whose name only the
+        principal's id says.
         """
+        arn, kind = caller
+        if kind == "AssumedRole" and not (arn and is_assumed(arn)):
+            return None
+        return arn is not None and session_of(arn, None, None) in self.sessions
+
+    def acting(self, glances: list[Glance]) -> list[int] | None:
+        """The places of the records whose caller is one of the sessions asked for; None when that cannot be said."""
         callers = {(who.arn, who.type) for glance in glances for who in (glance.userIdentity,)}
-        verdicts = {caller: self._acts(caller) for caller in callers - self._others}
+        verdicts = {caller: self.acts(caller) for caller in callers - self._others}
         if None in verdicts.values():
             return None
         sought = {arn for (arn, _), is_acting in verdicts.items() if is_acting}
@@ -75,47 +69,66 @@ class Sieve:
         return [number for number, glance in enumerate(glances) if glance.userIdentity.arn in sought] if sought else []
 
     def walk(self, text: bytes | memoryview) -> Found | None:
-        """What a text holds, where a walk is compiled and takes it; all its values are judged then."""
-        walking = self._walker
-        if walking is None:
+        """What a text holds, where a walk is compiled and takes it; then `numbers` knows all its values."""
+        if self._walker is None:
             return None
-        if walking.is_full:
-            for verdicts in (self.kinds, self.callers, self.asked):
-                verdicts.clear()  # first: verdicts that are missing are given again, others would be of other values
-            walking.forget()
-        found = walking.walk(text)
-        if found is None:
-            return None
-        for value in walking.kinds[len(self.kinds) :]:
-            self.kinds.append(self._judged(value))
-        for kind, arn in walking.callers[len(self.callers) :]:
-            self.callers.append(self._acts((arn, kind)))
-        for (name,) in walking.asked[len(self.asked) :]:
-            self.asked.append(name in self.sessions)
+        if self._walker.is_full or self._is_at_work:  # the latter: Ctrl-C came in between, so numbers may be missing
+            self._walker.forget()
+            self.numbers = Numbers(self)
+        self._is_at_work = True
+        found = self._walker.walk(text)
+        if found is not None:
+            self.numbers.learn(self._walker)
+        self._is_at_work = False
         return found
 
-    def _judged(self, value: Value) -> Judged | None:
-        account, region, source, name, error, kind, category = value
-        if kind not in _TYPES or category not in _CATEGORIES:
-            return None
-        found = (account or "", region or "", source or "", name or "", error)
-        clauses = self.clauses(found)
-        if clauses is None:
-            return None
-        needs = {clause.session_names is not None for clause in clauses}
-        return Judged(found, clauses, False in needs, True in needs)
 
-    def _acts(self, caller: Caller) -> bool | None:
-        """Whether a caller is one of the sessions asked for; None where only the principal's id says so."""
-        arn, kind = caller
-        if kind == "AssumedRole" and not (arn and is_assumed(arn)):
-            return None
-        return arn is not None and session_of(arn, None, None) in self.sessions
+class Numbers:
+    """The verdicts of a sieve on the values that its walker knows, by their numbers."""
+
+    def __init__(self, sieve: Sieve) -> None:
+        """Know nothing yet."""
+        self._sieve = sieve
+        #: (account, Region, event source) of homes, and the clauses of kinds.
+        self.homes: list[tuple[str, str, str]] = []
+        self.clauses: list[tuple[ClauseProbe, ...]] = []
+        #: Kinds that are not plain, whose every record needs a look, and with which it depends on the session.
+        self.odd, self.hot, self.sought = set[int](), set[int](), set[int]()
+        #: Callers that are sessions asked for, and those of which that cannot be said.
+        self.acting, self.unclear = set[int](), set[int]()
+        #: Sessions of the calls that ask for one that is asked for.
+        self.asked = set[int]()
+        self._callers = self._asked = 0
+
+    def learn(self, known: Walker) -> None:
+        """Judge what is new."""
+        for home in known.homes[len(self.homes) :]:
+            account, region, source = (field or "" for field in home)
+            self.homes.append((account, region, source))
+        for number, kind in enumerate(known.kinds[len(self.clauses) :], len(self.clauses)):
+            self._learn_kind(number, kind)
+        for number, (kind_of, arn) in enumerate(known.callers[self._callers :], self._callers):
+            acts = self._sieve.acts((arn, kind_of))
+            if acts or acts is None:
+                (self.acting if acts else self.unclear).add(number)
+        for number, (name,) in enumerate(known.asked[self._asked :], self._asked):
+            if name in self._sieve.sessions:
+                self.asked.add(number)
+        self._callers, self._asked = len(known.callers), len(known.asked)
+
+    def _learn_kind(self, number: int, fields: tuple[str | None, ...]) -> None:
+        account, region, source, name, error, kind, category = fields
+        clauses = self._sieve.clauses((account or "", region or "", source or "", name or "", error))
+        self.clauses.append(clauses or ())
+        if clauses is None or kind not in _TYPES or category not in _CATEGORIES:
+            self.odd.add(number)
+        for clause in clauses or ():
+            (self.hot if clause.session_names is None else self.sought).add(number)
 
 
 class _Latest(local):
-    def __init__(self) -> None:
-        self.sieve = Sieve(())  # one a thread, also for the empty probe
+    def __init__(self) -> None:  # it is called in every thread
+        self.sieve = Sieve(())
 
 
 _latest = _Latest()

@@ -168,7 +168,7 @@ def test_blocks_end_where_they_are_full(monkeypatch: pytest.MonkeyPatch) -> None
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(dump({"Records": [record(1)]}))
     names = ["good.json", "gone.json", "."]
-    group = in_bulk(*(Fetched(name, path=tmp_path / name) for name in names))
+    group = in_bulk(*(Fetched(name, path=str(tmp_path / name)) for name in names))
     assert group.readings[0].problems == []
     assert [reading.failed for reading in group.readings] == [False, True, True]
     assert group.rows == 1

@@ -41,6 +41,7 @@ from ecs_trail.evidence.sources.spark import SparkSource
 from ecs_trail.evidence.spark import engine, session
 from ecs_trail.evidence.spark.parcel import write_parcel
 from ecs_trail.evidence.store import Store
+from ecs_trail.evidence.walk import walker
 from ecs_trail.practice import write
 from ecs_trail.selection import default_selection, everything
 from ecs_trail.selection import session as session_selection
@@ -180,7 +181,7 @@ def check_refusals(place: Place) -> None:
         spread_scan(S3Source("nobody-has-it"))
     place.patch.setattr(Path, "exists", lambda _: True)
     gone = place.folder / "gone.json"
-    unit = Fetched("gone.json", path=gone)
+    unit = Fetched("gone.json", path=str(gone))
     reading = engine.SparkEngine().read(read_unit, [unit], (), lost=lambda _: None)
     with pytest.raises(UsageError, match="do not see gone"):
         list(reading)
@@ -207,16 +208,18 @@ def check_planted_faults(place: Place) -> None:
 
 
 def check_what_is_sent(place: Place) -> None:
-    """Executors run this very package, wherever another one is installed."""
+    """Executors run this very package, wherever another one is installed, and its compiled walk."""
 
     def where(batches: Iterator[Any]) -> Iterator[Any]:
-        import ecs_trail  # noqa: PLC0415 - this runs elsewhere
+        import ecs_trail.evidence.walk  # noqa: PLC0415 - this runs elsewhere
 
-        yield from (pa.RecordBatch.from_pydict({"at": [ecs_trail.__file__]}) for _ in batches)
+        has = ecs_trail.evidence.walk.walker() is not None
+        yield from (pa.RecordBatch.from_pydict({"at": [ecs_trail.__file__], "walks": [has]}) for _ in batches)
 
     spread_scan(FilesSource(place.trail()))
-    (row, *_) = session.map_in_arrow(place.spark.range(0, 2, 1, 2), where, "at string").collect()
+    (row, *_) = session.map_in_arrow(place.spark.range(0, 2, 1, 2), where, "at string, walks boolean").collect()
     assert write_parcel(place.folder).name in row["at"]
+    assert row["walks"] is (walker() is not None)
 
 
 UNKNOWN = ("messages", "envelopes", "OCSF")

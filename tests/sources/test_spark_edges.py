@@ -4,16 +4,18 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
 from ecs_trail.cli.main import run
 from ecs_trail.errors import AccessError, MissingExtraError, UsageError
+from ecs_trail.evidence import walk
 from ecs_trail.evidence.engines import LocalEngine, open_engine
 from ecs_trail.evidence.ledger import Fetched
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import scan
-from ecs_trail.evidence.spark import engine, session
+from ecs_trail.evidence.spark import engine, parcel, session
 from ecs_trail.evidence.spark.parcel import write_parcel
 from ecs_trail.selection import default_selection
 
@@ -87,8 +89,33 @@ def test_the_archive_for_executors_is_whole_and_the_same_every_time(tmp_path):
     assert done.stdout.splitlines() == [f"{first}/ecs_trail/evidence/spark/task.pyc", "False"]
 
 
+def walks_in(archive: Path) -> bool:
+    """Whether the walk is compiled for a Python that imports the package from an archive."""
+    script = (
+        f"import sys; sys.path[:0] = [{str(archive)!r}]\n"
+        "import ecs_trail.evidence.walk as walk; found = walk.walker(); print(found and found.walk(b'[]').records)"
+    )
+    words = [sys.executable, "-P", "-W", "error", "-c", script]
+    return subprocess.run(words, capture_output=True, text=True, check=True, env={}).stdout == "0\n"
+
+
+def test_the_archive_brings_the_compiled_walk_of_this_machine(tmp_path, monkeypatch):
+    """Executors unpack it; where it cannot be loaded, and where it is switched off here, they read without."""
+    made, inside = write_parcel(tmp_path), f"ecs_trail/evidence/walk/{walk.LIBRARY}"
+    with zipfile.ZipFile(made) as archive:
+        assert (inside in archive.namelist()) is walks_in(made) is (walk.walker() is not None)
+        with zipfile.ZipFile(tmp_path / "other.zip", "w") as other:
+            for name in archive.namelist():
+                other.writestr(name, b"\x7fELF of another machine" if name == inside else archive.read(name))
+    assert not walks_in(tmp_path / "other.zip")
+    monkeypatch.setattr(parcel, "walker", lambda: None)
+    without = write_parcel(tmp_path)
+    assert not walks_in(without)
+    assert (without == made) is (walk.walker() is None)
+
+
 def test_chunks_hold_every_unit_once_in_order(tmp_path):
-    far = [(Fetched(f"f{n}", path=tmp_path / f"f{n}"), n * 100_000) for n in range(200)]
+    far = [(Fetched(f"f{n}", path=str(tmp_path / f"f{n}")), n * 100_000) for n in range(200)]
     near = [(Fetched(f"n{n}", data=b"x"), 1) for n in range(5)]
     wave = [*far[:50], *near, *far[50:]]
     chunks = engine._chunks(wave, 4)

@@ -200,9 +200,8 @@ def test_nothing_asks_the_network_by_itself():
 def built(tmp_path_factory):
     pytest.importorskip("hatchling", reason="needs hatchling: pip install 'ecs-trail[dev]'")
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-d", str(folder)], cwd=ROOT, check=True, capture_output=True
-    )
+    words = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=clean())
     return folder
 
 
@@ -213,6 +212,8 @@ def test_wheel_and_sdist_hold_what_they_should(built):
         names = archive.namelist()
     assert {name.partition("/")[0] for name in names} == {"ecs_trail", f"ecs_trail-{PROJECT['version']}.dist-info"}
     assert not [name for name in names if "/." in name or name.endswith(".pyc")]
+    native = [name for name in names if name.endswith((".so", ".dll", ".dylib", ".pyd"))]
+    assert native == ([] if wheel.name.endswith("-any.whl") else ["ecs_trail/evidence/walk/walk.so"])
     assert any(name.endswith("/py.typed") for name in names) or "Typing :: Typed" in PROJECT["classifiers"]
     assert sdist.stat().st_size < 8_000_000
 
@@ -221,7 +222,7 @@ def clean() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "VIRTUAL_ENV", "PYENV_VERSION"))
+        if not name.startswith(("PYTHON", "VIRTUAL_ENV", "PYENV_VERSION", "ECS_TRAIL_COMPILED"))
     }
 
 
@@ -263,22 +264,30 @@ def installed(python: Path, folder: Path, *what: str) -> Path:
     return made
 
 
-def pip(python: Path, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", python, *words], check=True, capture_output=True, env=clean()
-    )
+def pip(python: Path, *words: str, **environment: str) -> None:
+    words = [sys.executable, "-m", "pip", "--python", python, *words]
+    subprocess.run(words, check=True, capture_output=True, env=clean() | environment)
 
 
-def answer(python: Path, folder: Path) -> bytes:
+def walks(python: Path, folder: Path) -> bool:
+    """Whether the walk is compiled there."""
+    words = [python, "-c", "import ecs_trail.evidence.walk as walk; print(walk.walker() is not None)"]
+    done = subprocess.run(words, capture_output=True, env=clean(), cwd=folder, check=True)
+    return done.stdout.split() == [b"True"]
+
+
+def answer(python: Path, folder: Path, **environment: str) -> bytes:
     words = [python.with_name("ecs-trail"), "investigate", str(ROOT / "sample_logs"), "--format", "json"]
-    done = subprocess.run(words, capture_output=True, env=clean(), cwd=folder, check=False)
+    done = subprocess.run(words, capture_output=True, env=clean() | environment, cwd=folder, check=False)
     assert done.returncode == 0, (python, done.stderr)
     return done.stdout
 
 
 @pytest.mark.slow
 def test_what_is_built_answers_alike_on_every_python_here(built, tmp_path):
-    """The wheel in an empty environment of each CPython from 3.11 on, and the sdist: the sample, byte for byte."""
+    """One wheel in an empty environment of each CPython from 3.11 on, and the sdist: the sample, byte for byte, also
+    without the compiled walk.
+    """
     if not pip_has_an_index():
         pytest.skip("pip reaches no package index here, so nothing was installed in an empty environment")
     (wheel,), (sdist,) = built.glob("*.whl"), built.glob("*.tar.gz")
@@ -290,8 +299,15 @@ def test_what_is_built_answers_alike_on_every_python_here(built, tmp_path):
         imported = [python, "-W", "error", "-c", "import ecs_trail, ecs_trail.cli.main"]
         subprocess.run(imported, check=True, capture_output=True, env=clean(), cwd=tmp_path)
         pip(python, "check")
-    pip(made[0], "install", "--quiet", "--force-reinstall", "--no-deps", str(sdist))
-    answers["sdist"] = answer(made[0], tmp_path)
+        assert walks(python, tmp_path) is not wheel.name.endswith("-any.whl")
+    answers["switched off"] = answer(made[0], tmp_path, ECS_TRAIL_COMPILED="0")
+    # `CC` asks for a compiler, and this one always fails
+    for name, environment, has in (("sdist", {}, walks(made[0], tmp_path)), ("no compiler", {"CC": "false"}, False)):
+        pip(
+            made[0], "install", "--quiet", "--force-reinstall", "--no-deps", "--no-cache-dir", str(sdist), **environment
+        )
+        assert walks(made[0], tmp_path) is has
+        answers[name] = answer(made[0], tmp_path)
     assert all(b'"schema": "ecs-trail/investigation/1"' in one for one in answers.values())
     assert len(set(answers.values())) == 1, sorted(answers)
 

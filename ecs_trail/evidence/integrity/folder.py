@@ -60,8 +60,9 @@ class FolderShelf:
             if fetched.problem is not None or fetched.path is None:
                 found.problems.extend([fetched.problem] if fetched.problem else [])
                 continue
-            self._beside[fetched.path.parent].append(fetched.path.name)
-            self._take(fetched.path, found, scope)
+            path = Path(fetched.path)
+            self._beside[path.parent].append(path.name)
+            self._take(path, found, scope)
         return found
 
     def _take(self, path: Path, found: Listing, scope: Scope) -> None:

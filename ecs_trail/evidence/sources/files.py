@@ -11,8 +11,7 @@ from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.sources.base import Fetched, ScanPlan
 from ecs_trail.selection import Selection
 
-#: A path, which content it stands for, and the kind and detail of what is wrong with it. Paths are plain text here: a
-#: hundred thousand `Path`s cost as much as reading the files.
+#: A path as text, which content it stands for, and the kind and detail of what is wrong with it.
 _Found = tuple[str, str, tuple[str, str] | None]
 #: A path to look at, the same absolute, and the folders (device and number) it lies in.
 _Waiting = tuple[str, str, frozenset[tuple[int, int]]]
@@ -53,7 +52,7 @@ class FilesSource:
         for text, identity, problem in found:
             name = _text_of(text)
             if problem is None:
-                yield Fetched(name, path=Path(text), identity=identity, expected=len(found))
+                yield Fetched(name, path=text, identity=identity, expected=len(found))
             else:
                 yield Fetched(name, problem=Problem(name, *problem), expected=len(found))
 

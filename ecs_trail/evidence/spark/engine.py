@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 from ecs_trail.errors import AccessError, EcsTrailError, UsageError
@@ -139,7 +140,7 @@ class _Cluster:
         total, count = 0, slots(self.spark)
         for unit in units:
             size = weight(unit)
-            placed = unit if unit.path is None else replace(unit, path=unit.path.absolute())
+            placed = unit if unit.path is None else replace(unit, path=str(Path(unit.path).absolute()))
             wave.append((placed, size))
             # bytes that are here wait in the driver itself
             total += size * (count if unit.data is not None else 1)
@@ -260,7 +261,7 @@ def _is_here(unit: Fetched) -> bool:
 def _refuse_unseen(unit: Fetched, reading: Reading) -> None:
     if not reading.failed or unit.path is None or not any(one.kind == "vanished" for one in reading.problems):
         return
-    if unit.path.exists():
+    if Path(unit.path).exists():
         raise UsageError(
             f"the executors of Spark do not see {unit.source}.",
             hint="a local path must be there on every machine of the cluster; or give s3://BUCKET/PREFIX.",

@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,81 +21,60 @@ from ecs_trail.evidence.slicing import address
 LIBRARY: Final = "walk.dll" if os.name == "nt" else "walk.so"
 SWITCH: Final = "ECS_TRAIL_COMPILED"
 
+#: Raised with every change of what is handed over between `walk.c` and this file.
+_VERSION: Final = 1
+
 #: The fields of a value: strings as they were decoded, None for null.
 Value = tuple[str | None, ...]
+#: Fields of homes, kinds, callers and sessions asked for, as `walk.c` has them.
+_FIELDS: Final = (3, 7, 2, 1)
+_TABLES: Final = len(_FIELDS)
 #: Of a record: start and end in the text, the numbers of kind and caller, and of the session it asks for plus one.
 _RECORD: Final = 5
-#: Fields of a value, as `walk.c` has them.
-_KIND, _CALLER, _ASKED = 7, 2, 1
 _MARK: Final = 4
 _TEXT: Final = msgspec.json.Decoder(str)
 #: Bytes of values that are kept from text to text, and what a value weighs beside its own.
 _KEPT: Final = 8 << 20
 _WEIGHT: Final = 256
-
-
-class _Told(ctypes.Structure):
-    _fields_ = (
-        ("fresh", ctypes.c_void_p),
-        ("fresh_length", ctypes.c_uint64),
-        ("seen", ctypes.c_void_p),
-        ("seen_count", ctypes.c_uint64),
-    )
-
-
-class _Found(ctypes.Structure):
-    _fields_ = (
-        ("records", ctypes.c_void_p),
-        ("has_high", ctypes.c_uint64),
-        ("kinds", _Told),
-        ("callers", _Told),
-        ("asked", _Told),
-    )
-
-
-class Seen(NamedTuple):
-    """A value of a text by its number, and its first and last time there, as numbers YYYYMMDDhhmmss (UTC)."""
-
-    number: int
-    first: int
-    last: int
+#: `Found` in `walk.c`, all of it numbers of 64 bits.
+_Report = ctypes.c_uint64 * (4 + 2 * _TABLES)
 
 
 class Found(NamedTuple):
-    """What a text holds: how many records, whether it has bytes outside ASCII, and the values seen."""
+    """What a text holds. Its records are told of until the next text is walked over."""
 
     records: int
+    #: Whether it has bytes outside ASCII.
     has_high: bool
-    kinds: list[Seen]
-    callers: list[Seen]
-    asked: list[Seen]
-    #: `_RECORD` numbers a record.
-    table: memoryview
+    #: The homes seen by number, each with its first and last time as numbers YYYYMMDDhhmmss (UTC).
+    homes: Sequence[tuple[int, int, int]]
+    #: The numbers of the other values seen.
+    kinds: list[int]
+    callers: list[int]
+    asked: list[int]
+    #: Where the numbers of the records lie.
+    table: int
 
-    def bounds(self, place: int) -> tuple[int, int]:
-        """Where the record at a place begins and ends in the text."""
-        return self.table[place * _RECORD], self.table[place * _RECORD + 1]
-
-    def kind(self, place: int) -> int:
-        """The number of its kind."""
-        return self.table[place * _RECORD + 2]
-
-    def holding(self, kinds: set[int], callers: set[int], asked: set[int]) -> list[int]:
-        """The places of the records with any of these values, in order."""
-        numbers = zip(*(self.table[column::_RECORD].tolist() for column in (2, 3, 4)), strict=True)
-        sessions = {number + 1 for number in asked}
+    def holding(self, kinds: Set[int], callers: Set[int], asked: Set[int]) -> list[tuple[int, int, int, int]]:
+        """The records with any of these values, in order: place, start and end in the text, and the kind's number."""
+        table = memoryview(ctypes.string_at(self.table, self.records * _RECORD * 4)).cast("I")
+        places: set[int] = set()
+        for column, wanted in ((2, kinds), (3, callers), (4, {number + 1 for number in asked})):
+            if wanted:
+                numbers = table[column::_RECORD].tolist()
+                places.update([place for place, number in enumerate(numbers) if number in wanted])
         return [
-            place
-            for place, (kind, caller, session) in enumerate(numbers)
-            if kind in kinds or caller in callers or session in sessions
+            (place, table[place * _RECORD], table[place * _RECORD + 1], table[place * _RECORD + 2])
+            for place in sorted(places)
         ]
 
 
 class Walker:
     """Walks over texts, one after the other; not to be shared by threads.
 
-    `kinds` are (account, Region, event source, event name, error code, type, category), `callers` (type, ARN) of
-    `userIdentity`, and `asked` the session that a call asks for, each by number. Once `is_full`, `forget` them.
+    By number it knows `homes` (account, Region, event source), `kinds` (those, event name, error code, type, category),
+    `callers` (type, ARN of `userIdentity`), and in `asked` the sessions that calls ask for. Once it `is_full`, `forget`
+    them.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -107,8 +86,9 @@ class Walker:
             raise MemoryError
         # not at exit: threads that are not waited for may still walk then
         weakref.finalize(self, library.walk_free, self._walk).atexit = False
-        self._found = _Found()
+        self._report = _Report()
         self._held = 0
+        self.homes: list[Value] = []
         self.kinds: list[Value] = []
         self.callers: list[Value] = []
         self.asked: list[Value] = []
@@ -120,40 +100,37 @@ class Walker:
 
     def walk(self, text: bytes | memoryview) -> Found | None:
         """What a text holds; None for one that is not plain. A memoryview must be a part of bytes."""
-        found = self._found
         begin = text if isinstance(text, bytes) else address(text)
-        # a call that is broken off (no memory, Ctrl-C) may leave values untold: the walker is full until it is over
-        held, self._held = self._held, _KEPT + 1
-        count = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(found))
-        if count < 0:
-            self._held = held + len(text)  # what it left behind is told later, if ever, and not more than that
+        records = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(self._report))
+        if records < 0:
+            self._held += len(text)  # what it left behind is told later, if ever, and not more than that
             return None
-        for told, values, width in (
-            (found.kinds, self.kinds, _KIND),
-            (found.callers, self.callers, _CALLER),
-            (found.asked, self.asked, _ASKED),
-        ):
-            if told.fresh_length:
-                fields = _fields(ctypes.string_at(told.fresh, told.fresh_length))
-                fresh = list(zip(*[fields] * width, strict=True))
-                values.extend(fresh)
-                held += told.fresh_length + len(fresh) * _WEIGHT
-        self._held = held
-        return Found(
-            count,
-            bool(found.has_high),
-            _seen(found.kinds),
-            _seen(found.callers),
-            _seen(found.asked),
-            memoryview(ctypes.string_at(found.records, count * _RECORD * 4) if count else b"").cast("I"),
-        )
+        table, has_high, told, told_count, *fresh = self._report
+        if any(fresh[_TABLES:]):
+            self._learn(fresh[:_TABLES], fresh[_TABLES:])
+        seen = memoryview(ctypes.string_at(told, told_count * 8)).cast("Q").tolist()
+        kinds = _TABLES + 3 * seen[0]
+        callers = kinds + seen[1]
+        asked = callers + seen[2]
+        homes = [*zip(seen[_TABLES:kinds:3], seen[_TABLES + 1 : kinds : 3], seen[_TABLES + 2 : kinds : 3], strict=True)]
+        return Found(records, bool(has_high), homes, seen[kinds:callers], seen[callers:asked], seen[asked:], table)
 
     def forget(self) -> None:
         """Forget all values; numbers begin anew."""
-        for values in (self.kinds, self.callers, self.asked):
-            values.clear()
         self._library.walk_forget(self._walk)
-        self._held = 0  # last: broken off before, it is done again
+        self._held = 0
+        for values in (self.homes, self.kinds, self.callers, self.asked):
+            values.clear()
+
+    def _learn(self, fresh: Sequence[int], lengths: Sequence[int]) -> None:
+        for values, place, length, width in zip(
+            (self.homes, self.kinds, self.callers, self.asked), fresh, lengths, _FIELDS, strict=True
+        ):
+            if length:
+                fields = _fields(ctypes.string_at(place, length))
+                known = len(values)
+                values.extend(zip(*[fields] * width, strict=True))
+                self._held += length + (len(values) - known) * _WEIGHT
 
 
 def _fields(told: bytes) -> Iterator[str | None]:
@@ -171,26 +148,30 @@ def _fields(told: bytes) -> Iterator[str | None]:
         yield _TEXT.decode(f'"{value}"') if "\\" in value else value
 
 
-def _seen(told: _Told) -> list[Seen]:
-    if not told.seen_count:
-        return []
-    numbers = memoryview(ctypes.string_at(told.seen, told.seen_count * 24)).cast("Q").tolist()
-    return list(map(Seen, numbers[::3], numbers[1::3], numbers[2::3]))
+def _opened(place: Path) -> ctypes.CDLL:
+    if place.parent.is_dir():
+        return ctypes.CDLL(str(place))
+    # executors of Spark have this package in an archive, and no system loads a library from inside of one
+    from importlib.resources import as_file, files  # noqa: PLC0415 - takes its time, and nobody else needs it
+
+    with as_file(files(__name__) / LIBRARY) as unpacked:
+        return ctypes.CDLL(str(unpacked))
 
 
-def load(path: Path) -> ctypes.CDLL | None:
+def load(place: Path) -> ctypes.CDLL | None:
     """The compiled walk of a file, or None."""
     try:
-        library = ctypes.CDLL(str(path))
+        library = _opened(place)
         library.walk_new.restype = ctypes.c_void_p
         library.walk_new.argtypes = [ctypes.c_uint64]
         library.walk_free.restype = library.walk_forget.restype = None
         library.walk_free.argtypes = library.walk_forget.argtypes = [ctypes.c_void_p]
         library.walk_text.restype = ctypes.c_int64
-        library.walk_text.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.POINTER(_Found)]
-    except (OSError, AttributeError):  # it is not there, is none, or is that of another version
+        library.walk_text.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.POINTER(_Report)]
+        version: int = library.walk_version()
+    except (OSError, AttributeError):  # it is not there, or is none
         return None
-    return library
+    return library if version == _VERSION else None
 
 
 _LOADED: Final = None if os.environ.get(SWITCH) == "0" else load(Path(__file__).with_name(LIBRARY))

@@ -17,19 +17,16 @@ enum {
     MOST_FIELDS = 8,
     LONGEST_FIELD = 4096,   /* bytes; a longer one is not plain */
 };
+#define NO_HOME UINT32_MAX
 
 typedef struct {
     uint64_t hash;
     uint64_t at;            /* where its bytes begin */
     uint32_t length;
+    uint32_t home;          /* of a kind the number of its home, see walk.c; NO_HOME until it is known */
     uint32_t text;          /* the text that it was last seen in */
-    uint64_t place;         /* its place among those seen there */
+    uint32_t place;         /* its place among those seen there */
 } Entry;
-
-/* A value seen in this text, and its first and last time there, as numbers YYYYMMDDhhmmss. */
-typedef struct {
-    uint64_t number, first, last;
-} Seen;
 
 typedef struct {
     Entry *entries;         /* by number */
@@ -39,7 +36,7 @@ typedef struct {
     unsigned char *bytes;   /* of each field its length plus one in four bytes (0 for null), and then itself */
     uint64_t filled, byte_room;
     uint64_t told;          /* how many of these bytes the caller has been told of */
-    Seen *seen;             /* in order of appearance */
+    uint32_t *seen;         /* the numbers of the values in this text, in order of appearance */
     uint64_t seen_count, seen_room;
     uint32_t count;
 } Table;
@@ -125,8 +122,8 @@ static uint64_t hash_of(const unsigned char *bytes, size_t length, uint64_t seed
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* The number of a value, -1 where it is too long or there is no memory; notes the text and the time it is seen in. */
-static int64_t number_of(Table *table, const Span *fields, int count, uint64_t seed, uint32_t text, uint64_t time)
+/* The number of a value, -1 where it is too long or there is no memory. */
+static int64_t number_of(Table *table, const Span *fields, int count, uint64_t seed)
 {
     unsigned char key[MOST_FIELDS * (LONGEST_FIELD + sizeof(uint32_t))];
     size_t length = 0;
@@ -147,34 +144,34 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
     while ((known = table->slots[slot])) {
         const Entry *entry = &table->entries[known - 1];
         if (entry->hash == hash && entry->length == length && !memcmp(table->bytes + entry->at, key, length))
-            break;
+            return known - 1;
         slot = (slot + 1) & (table->slot_count - 1);
     }
-    if (!known) {
-        if (table->count == UINT32_MAX - 1
-            || !has_room(&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
-            || !has_room(&table->bytes, &table->byte_room, table->filled + length, 1))
-            return -1;
-        memcpy(table->bytes + table->filled, key, length);
-        table->entries[table->count] = (Entry){.hash = hash, .at = table->filled, .length = (uint32_t)length};
-        table->filled += length;
-        table->slots[slot] = known = ++table->count;
-    }
-    Entry *entry = &table->entries[known - 1];
+    if (table->count == UINT32_MAX - 1
+        || !has_room(&table->entries, &table->entry_room, table->count + 1ull, sizeof(Entry))
+        || !has_room(&table->bytes, &table->byte_room, table->filled + length, 1))
+        return -1;
+    memcpy(table->bytes + table->filled, key, length);
+    table->entries[table->count] = (Entry){
+        .hash = hash, .at = table->filled, .length = (uint32_t)length, .home = NO_HOME,
+    };
+    table->filled += length;
+    table->slots[slot] = ++table->count;
+    return table->count - 1;
+}
+
+/* Note that a value was met in a text; its place among those of the text, -1 where there is no memory. */
+static inline int64_t see(Table *table, uint32_t number, uint32_t text)
+{
+    Entry *entry = &table->entries[number];
     if (entry->text != text) {
-        if (!has_room(&table->seen, &table->seen_room, table->seen_count + 1, sizeof(Seen)))
+        if (!has_room(&table->seen, &table->seen_room, table->seen_count + 1, sizeof(uint32_t)))
             return -1;
         entry->text = text;
-        entry->place = table->seen_count++;
-        table->seen[entry->place] = (Seen){known - 1, time, time};
-        return known - 1;
+        entry->place = (uint32_t)table->seen_count;
+        table->seen[table->seen_count++] = number;
     }
-    Seen *seen = &table->seen[entry->place];
-    if (time < seen->first)
-        seen->first = time;
-    if (time > seen->last)
-        seen->last = time;
-    return known - 1;
+    return entry->place;
 }
 
 static void forget(Table *table)

@@ -20,35 +20,46 @@ typedef struct {
     uint32_t start, end, kind, caller, asked;
 } Record;
 
+/* First and last time of the records of a home, as numbers YYYYMMDDhhmmss. */
 typedef struct {
-    Table kinds, callers, asked;
+    uint64_t first, last;
+} Times;
+
+/* Homes are (account, Region, event source), kinds all that a record is judged by, callers (type, ARN) of userIdentity,
+ * and asked the session that a call asks for. */
+enum { HOMES, KINDS, CALLERS, ASKED, TABLES };
+
+typedef struct {
+    Table tables[TABLES];
+    Times *times;           /* of the homes seen in this text */
+    uint64_t times_room;
     Record *records;
     uint64_t count, room;
+    uint64_t *told;         /* see Found */
+    uint64_t told_room;
     uint64_t seed;
     Text text;
     uint32_t number;        /* of the text */
 } Walk;
 
-/* Of a table: the bytes of the values that the caller has not been told of, and what was seen in this text. */
-typedef struct {
-    const unsigned char *fresh;
-    uint64_t fresh_length;
-    const Seen *seen;
-    uint64_t seen_count;
-} Told;
-
 /* What a text holds. All that it points to is good until the next call for the same walk. */
 typedef struct {
     const Record *records;
     uint64_t has_high;
-    Told kinds, callers, asked;
+    /* how many homes, kinds, callers and sessions were seen; of each home number, first and last time; the numbers of
+     * the others, one table after the other */
+    const uint64_t *seen;
+    uint64_t seen_count;
+    /* of each table the bytes of the values that the caller has not been told of */
+    const unsigned char *fresh[TABLES];
+    uint64_t fresh_length[TABLES];
 } Found;
 
 enum {
-    /* texts of a record: the first seven are its kind */
+    /* texts of a record: the first three are its home, the first seven its kind */
     ACCOUNT, REGION, SOURCE, NAME, ERROR, TYPE, CATEGORY, VERSION, ID, TIME, TEXTS,
     IDENTITY = TEXTS, PARAMETERS, INSIGHT, OTHER,
-    KIND = CATEGORY + 1,
+    HOME = SOURCE + 1, KIND = CATEGORY + 1,
 };
 
 /* Which field of a record a name is. */
@@ -129,6 +140,41 @@ static uint64_t moment(const Span *time)
     return all / 10000 % 100 > 23 || all / 100 % 100 > 59 || all % 100 > 59 ? 0 : all;
 }
 
+/* The number of a value that is met in this text; -1 where it is too long or there is no memory. */
+static int64_t met(Walk *walk, int which, const Span *fields, int count)
+{
+    Table *table = &walk->tables[which];
+    int64_t number = number_of(table, fields, count, walk->seed);
+    return number < 0 || see(table, (uint32_t)number, walk->number) < 0 ? -1 : number;
+}
+
+/* The same for a kind, whose home is looked up once, and sees a time with every record. */
+static int64_t kind_of(Walk *walk, const Span *texts, uint64_t time)
+{
+    Table *kinds = &walk->tables[KINDS], *homes = &walk->tables[HOMES];
+    uint64_t before = homes->seen_count;
+    int64_t kind = met(walk, KINDS, texts, KIND);
+    if (kind < 0)
+        return -1;
+    if (kinds->entries[kind].home == NO_HOME) {
+        int64_t home = number_of(homes, texts, HOME, walk->seed);
+        if (home < 0)
+            return -1;
+        kinds->entries[kind].home = (uint32_t)home;
+    }
+    int64_t place = see(homes, kinds->entries[kind].home, walk->number);
+    if (place < 0 || !has_room(&walk->times, &walk->times_room, homes->seen_count, sizeof(Times)))
+        return -1;
+    Times *times = &walk->times[place];
+    if (homes->seen_count != before)
+        *times = (Times){time, time};
+    if (time < times->first)
+        times->first = time;
+    if (time > times->last)
+        times->last = time;
+    return kind;
+}
+
 static Place record(Walk *walk, Place p)
 {
     static const Name who[2] = {{"type", 4}, {"arn", 3}}, asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
@@ -168,12 +214,12 @@ static Place record(Walk *walk, Place p)
     if (more < 0 || !time || !texts[VERSION].at || !(known & 1u << IDENTITY))
         return NULL;
 
-    int64_t kind = number_of(&walk->kinds, texts, KIND, walk->seed, walk->number, time);
-    int64_t by = number_of(&walk->callers, caller, 2, walk->seed, walk->number, time);
-    int64_t session = -1;
-    if (asked[0].length && (session = number_of(&walk->asked, asked, 1, walk->seed, walk->number, time)) < 0)
+    int64_t kind = kind_of(walk, texts, time);
+    int64_t by = met(walk, CALLERS, caller, 2);
+    int64_t session = asked[0].length ? met(walk, ASKED, asked, 1) : -1;
+    if (kind < 0 || by < 0 || (asked[0].length && session < 0))
         return NULL;
-    if (kind < 0 || by < 0 || !has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
+    if (!has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
         return NULL;
     walk->records[walk->count++] = (Record){
         (uint32_t)(start - text->begin), (uint32_t)(p - text->begin),
@@ -243,13 +289,49 @@ static int is_plain(Walk *walk)
     return blank(p, end) == end;
 }
 
-static Told tell(Table *table)
+/* Write down what was seen; 0 where there is no memory. */
+static int tell(Walk *walk, Found *found)
 {
-    Told told = {NULL, table->filled - table->told, table->seen, table->seen_count};
-    if (told.fresh_length)
-        told.fresh = table->bytes + table->told;
-    table->told = table->filled;
-    return told;
+    const Table *tables = walk->tables;
+    uint64_t size = TABLES + 2 * tables[HOMES].seen_count, at = TABLES;
+    for (int i = 0; i < TABLES; i++)
+        size += tables[i].seen_count;
+    if (!has_room(&walk->told, &walk->told_room, size, sizeof(*walk->told)))
+        return 0;
+    for (int i = 0; i < TABLES; i++) {
+        walk->told[i] = tables[i].seen_count;
+        for (uint64_t j = 0; j < tables[i].seen_count; j++) {
+            walk->told[at++] = tables[i].seen[j];
+            if (i == HOMES) {
+                walk->told[at++] = walk->times[j].first;
+                walk->told[at++] = walk->times[j].last;
+            }
+        }
+    }
+    *found = (Found){.records = walk->records, .has_high = walk->text.has_high, .seen = walk->told, .seen_count = at};
+    for (int i = 0; i < TABLES; i++) {
+        Table *table = &walk->tables[i];
+        found->fresh_length[i] = table->filled - table->told;
+        found->fresh[i] = found->fresh_length[i] ? table->bytes + table->told : NULL;
+        table->told = table->filled;
+    }
+    return 1;
+}
+
+/* Raised with every change of what is handed over: a library that was compiled of other sources is not used. */
+PUBLIC int walk_version(void)
+{
+    return 1;
+}
+
+#if !defined(WALK_SOURCE)
+#define WALK_SOURCE ""
+#endif
+
+/* Which sources this was compiled of, as `.build/walk.py` says it. */
+PUBLIC const char *walk_source(void)
+{
+    return WALK_SOURCE;
 }
 
 /* NULL where there is no memory. */
@@ -265,10 +347,11 @@ PUBLIC Walk *walk_new(uint64_t seed)
 PUBLIC void walk_forget(Walk *walk)
 {
     uint64_t seed = walk->seed;
-    forget(&walk->kinds);
-    forget(&walk->callers);
-    forget(&walk->asked);
+    for (int i = 0; i < TABLES; i++)
+        forget(&walk->tables[i]);
+    free(walk->times);
     free(walk->records);
+    free(walk->told);
     memset(walk, 0, sizeof(*walk));
     walk->seed = seed;
 }
@@ -287,11 +370,7 @@ PUBLIC int64_t walk_text(Walk *walk, const unsigned char *text, uint64_t length,
     walk->text = (Text){text, text + length, 0};
     walk->number++;
     walk->count = 0;
-    walk->kinds.seen_count = walk->callers.seen_count = walk->asked.seen_count = 0;
-    if (!is_plain(walk))
-        return -1;
-    *found = (Found){
-        walk->records, walk->text.has_high, tell(&walk->kinds), tell(&walk->callers), tell(&walk->asked),
-    };
-    return (int64_t)walk->count;
+    for (int i = 0; i < TABLES; i++)
+        walk->tables[i].seen_count = 0;
+    return is_plain(walk) && tell(walk, found) ? (int64_t)walk->count : -1;
 }
