@@ -59,9 +59,10 @@ PLANTED = {
     "a field twice": Fault("walk.c", "(field != OTHER && known & 1u << field)", "0"),
     "a control character": Fault("json.h", "0x1f", "0x08"),
     "a day that no month has": Fault("walk.c", "day > days[month - 1] + (month == 2 ? leap : 0)", "0"),
-    "the time of the record before": Fault("tables.h", "if (time < seen->first)", "if (0)"),
+    "a time before the first": Fault("walk.c", "if (time < times->first)", "if (0)"),
     "half a pair of surrogates": Fault("json.h", "(p[2] == 'd' || p[2] == 'D') && p[3] >= '8'", "0"),
     "a session asked for is missed": Fault("walk.c", "(uint32_t)(session + 1),", "0,"),
+    "a home of the text before": Fault("walk.c", "if (homes->seen_count != before)", "if (!times->first)"),
 }
 
 
@@ -82,21 +83,26 @@ def test_an_escape_beside_a_byte_that_is_no_utf8_ends_no_scan(library: ctypes.CD
     assert roads.compare(text_of("B", "A"), 2) == (True, True)
 
 
-def test_a_walk_broken_off_is_begun_anew(library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the values of the next text would be taken for those that were never told."""
+def interrupted(*given: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["walk._fields", "sieve.Numbers.learn", "sieve.Numbers", "walk.Walker.forget"])
+def test_a_walk_broken_off_is_begun_anew(place: str, library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the values of the next text would be taken for those that are missing."""
     roads = Roads(library)
+    assert roads.compare(text_of("A", "B"), 2) == (True, True)
     with monkeypatch.context() as short:
-        short.setattr(walk, "_fields", no_memory)
-        with pytest.raises(MemoryError):
-            roads.compare(text_of("A", "B"), 2)
-    assert roads.compare(text_of("C", "A"), 2) == (True, True)
+        short.setattr(f"ecs_trail.evidence.{place}", interrupted)
+        if place in ("sieve.Numbers", "walk.Walker.forget"):
+            short.setattr(walk, "_KEPT", -1)  # so all is to be forgotten first
+        with pytest.raises(KeyboardInterrupt):
+            roads.compare(text_of("C", "D"), 2)
+    elsewhere = text_of("E", "A").replace(b"eu-west-1", b"us-east-1")
+    assert roads.compare(elsewhere, 2) == (True, True)
     walking = roads.walking[2]._walker
     assert walking is not None
-    assert [kind[3] for kind in walking.kinds] == ["C", "A"]
-
-
-def no_memory(told: bytes) -> None:
-    raise MemoryError
+    assert [kind[3] for kind in walking.kinds] == ["E", "A"]
 
 
 def test_texts_that_are_all_refused_fill_no_memory(library: ctypes.CDLL) -> None:
@@ -121,7 +127,7 @@ def test_a_part_of_bytes_is_walked_like_bytes(library: ctypes.CDLL) -> None:
 @pytest.mark.parametrize("length", [2**31, 2**32, 2**32 + 2, 2**63, 2**64 - 1])
 def test_a_text_too_long_for_its_numbers_is_not_looked_at(library: ctypes.CDLL, length: int) -> None:
     walking = walk.Walker(library)
-    assert library.walk_text(walking._walk, b"[]", length, ctypes.byref(walking._found)) == -1
+    assert library.walk_text(walking._walk, b"[]", length, ctypes.byref(walking._report)) == -1
 
 
 def test_threads_walk_by_themselves(library: ctypes.CDLL) -> None:

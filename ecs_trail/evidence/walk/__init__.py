@@ -103,7 +103,7 @@ class Walker:
         begin = text if isinstance(text, bytes) else address(text)
         records = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(self._report))
         if records < 0:
-            self._held += len(text)  # what it left behind is told later, if ever, and not more than that
+            self._held += len(text)  # what it left behind is told later, if ever; it is hardly more
             return None
         table, has_high, told, told_count, *fresh = self._report
         if any(fresh[_TABLES:]):
