@@ -87,9 +87,11 @@ _STAMPS: Final = (
 
 def near_plain_file(dice: random.Random) -> tuple[bytes, int]:
     """The bytes of a file and about how many records they hold."""
-    count = dice.choice((1, 1, 1, 1, 2, 2, 3, 4, 40))
-    steps = (0, 0, 1, 1, 2) if count < 5 else (*(0,) * 60, 1)  # of many records one is enough
+    count = dice.choice((*(1, 1, 1, 1, 2, 2, 3, 4, 40) * 6, 300))
+    steps = (0, 0, 1, 1, 2) if count < 5 else (*(0,) * count * 2, 1)  # of many records one is enough
     records = [_record(dice, dice.choice(steps)) for _ in range(count)]
+    if count == 300:
+        records = [_varied(dice, one) for one in records]
     blank = dice.choice(("", "", "", " ", "\n", "\r\n", "\t"))
     texts = [_spelled(dice, one, blank) for one in records]
     # U+DC80 to U+DCFF stand for bytes that are no UTF-8; other halves of pairs are not written
@@ -127,6 +129,17 @@ def _record(dice: random.Random, steps: int) -> list[Member]:
     if not dice.randrange(4):
         dice.shuffle(members)
     return members
+
+
+def _varied(dice: random.Random, members: list[Member]) -> list[Member]:
+    """Of its own Region, caller and session: more different values than tables have room for when they begin."""
+    number = dice.randrange(500)
+    own = {
+        "awsRegion": f'"r-{number}"',
+        "userIdentity": f'{{"type":"AssumedRole","arn":"{_ARN}s-{number}"}}',
+        "requestParameters": f'{{"roleSessionName":"s-{number}"}}',
+    }
+    return [(name, own.get(name, value)) for name, value in members]
 
 
 def _step(dice: random.Random, members: list[Member]) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from evidence_builders import EXACT_SHAPES, assume_role, denied, record
+from evidence_builders import EXACT_SHAPES, assume_role, denied, dump, record
 from walk_builds import SANITIZED, Fault, build
 
 from ecs_trail.evidence.compression import expand
@@ -17,6 +17,20 @@ LOGS = HERE.parents[1] / "sample_logs"
 LONG = ("userAgent", "requestID", "sourceIPAddress", "resources", "responseElements")
 
 
+def crowd(count: int) -> bytes:
+    """Records with more different values than tables have room for when they begin."""
+    plain = {name: value for name, value in assume_role(1).items() if name not in (*LONG, "sharedEventID")}
+    return dump(
+        [
+            plain
+            | {"awsRegion": f"r-{number}", "userIdentity": {"arn": str(number)}, "eventTime": one["eventTime"]}
+            | {"requestParameters": {"roleSessionName": str(number)}}
+            for number in range(count)
+            for one in (record(number),)
+        ]
+    ).encode()
+
+
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Texts to begin with: small ones, the corpus of what scans files, and files of the sample."""
@@ -24,7 +38,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         {name: value for name, value in one.items() if name not in LONG}
         for one in (record(1), assume_role(2), denied(3))
     ]
-    found = [b"", b"{}", b"[]", b'{"Records":[]}']
+    found = [b"", b"{}", b"[]", b'{"Records":[]}', *map(crowd, (60, 100, 140))]
     for shape in ("records", "records pretty", "records non-ASCII", "list", "lines", "lines CRLF"):
         found += [EXACT_SHAPES[shape](some).encode() for some in (short, short[:1], short[1:2])]
     for path in sorted(path for name in ("scan", "walk") for path in (HERE / "corpus" / name).iterdir()):
@@ -57,6 +71,7 @@ PLANTED = {
     "the end inside of a string": Fault("json.h", "while (end - p >= 16)", "while (end - p >= 8)"),
     "the end inside of an escape": Fault("json.h", "if (end - p < 6 ||", "if (0 ||"),
     "a field of any length": Fault("tables.h", "if (mark > LONGEST_FIELD)", "if (0)"),
+    "times of the first homes only": Fault("walk.c", "&walk->times_room, homes->seen_count,", "&walk->times_room, 1,"),
     "values of the text before": Fault("tables.h", "if (entry->text != text)", "if (!entry->text)"),
     "a table that forgets what it told": Fault("walk.c", "table->told = table->filled;", "table->told = 0;"),
 }
