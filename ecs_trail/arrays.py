@@ -7,6 +7,7 @@ a tenth of a second in every process that only reads. Here the buffers are fille
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 #: Places of rows, as numpy holds them.
 Places = npt.NDArray[np.signedinteger[Any]]
+_TIME: Final = pa.timestamp("us", tz="UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Offsets of Arrow strings have 32 bits.
@@ -37,7 +39,7 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 def moments(values: Sequence[datetime | None]) -> pa.Array:
     """Aware times (None: null) as an array of microseconds, UTC."""
     counts = [0 if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
-    return _fixed(pa.timestamp("us", tz="UTC"), counts, values)
+    return _fixed(_TIME, counts, values)
 
 
 def numbers(values: Sequence[int | None]) -> pa.Array:
@@ -66,6 +68,35 @@ def values_of(array: pa.Array) -> Places:
     kind = np.int32 if array.type.bit_width == 32 else np.int64
     start = array.offset * array.type.bit_width // 8
     return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array), offset=start)
+
+
+def matching(column: pa.ChunkedArray, pattern: str) -> list[int]:
+    """Where the texts of a column match a pattern, in whatever case; nowhere where it holds no texts."""
+    if not pa.types.is_string(column.type):
+        return []
+    places: list[int] = pc.indices_nonzero(pc.match_substring_regex(column, pattern, ignore_case=True)).to_pylist()
+    return places
+
+
+def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column as plain values: None for null, aware UTC `datetime` for times, equal texts as one object."""
+    if not len(column):
+        return []
+    if isinstance(column, pa.ChunkedArray):
+        return [value for chunk in column.chunks for value in plain(chunk)]
+    if pa.types.is_string(column.type):
+        coded = column.dictionary_encode()
+        known = [*coded.dictionary.to_pylist(), None]
+        codes = coded.indices
+        if codes.null_count:  # the place before the first is the last
+            codes = pc.fill_null(codes.cast(pa.int64()), number(-1))
+        return [known[code] for code in values_of(codes).tolist()]
+    if column.type == _TIME:
+        naive = values_of(column.view(pa.int64())).view("datetime64[us]").astype(object)
+        is_there = column.is_valid().to_pylist() if column.null_count else repeat(object=True, times=len(naive))
+        return [one.replace(tzinfo=UTC) if there else None for one, there in zip(naive, is_there, strict=True)]
+    found: list[Any] = column.to_pylist()
+    return found
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
@@ -29,12 +28,15 @@ from ecs_trail.evidence.sources.queries import parse_size
 from ecs_trail.evidence.sources.s3 import S3Source
 from ecs_trail.evidence.sources.store import StoreSource
 from ecs_trail.evidence.store import Store
-from ecs_trail.frames import to_frame
+from ecs_trail.frames import Sheet, to_frame
 from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
-from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secret_tables import scrub_table
 from ecs_trail.views.secrets import scrub_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Store", "collect", "investigate", "read"]
 
@@ -55,7 +57,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
     unredacted: bool = False,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
 
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
@@ -77,7 +79,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
         progress=progress,
         bounds=_bounds(max_expansion),
     )
-    frame = to_frame(evidence.events) if unredacted else scrub_frame(to_frame(evidence.events))
+    frame = to_frame(evidence.events if unredacted else scrub_table(evidence.events))
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
     summary = evidence_summary(evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest)
     frame.attrs["receipt"] = summary if unredacted else scrub_value(summary)
@@ -154,14 +156,13 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     )
     if chains:
 
-        def again(asked: Selection) -> pd.DataFrame:
+        def again(asked: Selection) -> Sheet:
             read_again = scan(
                 _sources(source, max_scan), asked, engine=reader, progress=progress, bounds=_bounds(max_expansion)
             )
-            found = to_frame(read_again.events)
-            return found if unredacted else scrub_frame(found)
+            return Sheet.of_table(read_again.events if unredacted else scrub_table(read_again.events))
 
-        case.openings = openings_behind(case, again)
+        case.sheets.openings = openings_behind(case.sheets, again)
     return case
 
 

@@ -19,7 +19,7 @@ from ecs_trail.case.exploring import board_of, show_board, sql_over
 from ecs_trail.case.frames import CaseFrames
 from ecs_trail.case.tables import handout
 from ecs_trail.errors import UsageError
-from ecs_trail.frames import collector_paused, rows, to_frame
+from ecs_trail.frames import collector_paused, rows
 from ecs_trail.times import aware_time, format_time
 from ecs_trail.views.card import html
 from ecs_trail.views.exports import write_atomically
@@ -51,17 +51,18 @@ class Case(CaseFrames):
 
     def explain(self, task_arn: str) -> str:
         """The chain of evidence of one task (ARN or id), in words. Raises `UsageError` for an unknown task."""
-        found = [task for task in rows(self.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
+        sheets = self.sheets
+        found = [task for task in rows(sheets.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
         if not found:
             raise UsageError(
                 f"no task '{task_arn}' in this case.", hint="case.tasks lists them; give an ARN or its last part."
             )
         task = found[0]
-        calls = [call for call in rows(self.volume_calls) if call["task_arn"] == task["task_arn"]]
-        changes = {one["event_id"]: one for one in (*rows(self.outside_changes), *calls, *rows(self.role_changes))}
-        outage = next((one for one in rows(self.outages) if one["id"] == task["outage_id"]), None)
+        calls = [call for call in rows(sheets.volume_calls) if call["task_arn"] == task["task_arn"]]
+        changes = {one["event_id"]: one for one in (*rows(sheets.outside_changes), *calls, *rows(sheets.role_changes))}
+        outage = next((one for one in rows(sheets.outages) if one["id"] == task["outage_id"]), None)
         mine = next(
-            (one for one in rows(self.findings) if one["rivals"] and task["task_arn"] in one["task_arns"]), None
+            (one for one in rows(sheets.findings) if one["rivals"] and task["task_arn"] in one["task_arns"]), None
         )
         return explain_task(task, calls, changes, outage, rivals=mine["rivals"] if mine else (), as_of=self.as_of)
 
@@ -82,8 +83,8 @@ class Case(CaseFrames):
 
     def guard(self, *changes: Proposal | str, role: str | None = None) -> Guarded:
         """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
-        frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
-        frames["events"] = self._shown(to_frame(self.evidence.events))
+        frames = {name: getattr(self.sheets, name) for name in ("tasks", "tls", "role_uses")}
+        frames["events"] = self.sheets.events_read
         return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
 
     def timeline(self, *, notes: str | Path | None = None) -> "TimelineWidget":
@@ -105,7 +106,7 @@ class Case(CaseFrames):
 
     def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
-        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
+        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end)).frame
 
     def report(
         self,
@@ -160,14 +161,16 @@ class Case(CaseFrames):
     def document(self) -> dict[str, Any]:
         """The investigation as the contract's JSON document."""
         with collector_paused():
-            return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
+            sheets = self.sheets
+            return investigation(sheets.all() | {"findings": sheets.findings}, sheets.summary(), self.as_of)
 
     def __repr__(self) -> str:
         """One line: how much was read and what was found."""
-        ongoing = sum(row["status"] == "ongoing" for row in rows(self.findings))
+        sheets = self.sheets
+        ongoing = sum(row["status"] == "ongoing" for row in rows(sheets.findings))
         return (
-            f"<Case as of {format_time(self.as_of)}: {len(self._events)} events, {len(self.tasks)} tasks, "
-            f"{len(self.findings)} findings, {ongoing} ongoing>"
+            f"<Case as of {format_time(self.as_of)}: {len(sheets.events)} events, {len(sheets.tasks)} tasks, "
+            f"{len(sheets.findings)} findings, {ongoing} ongoing>"
         )
 
     def _repr_html_(self) -> str:

@@ -91,7 +91,7 @@ def finish(case: "Case", output: Output) -> None:
         if len(lost) > _PROBLEMS_SAID:
             rest = len(lost) - _PROBLEMS_SAID
             click.echo(f"  … and {rest:,} more, listed by investigate --format json.", err=True)
-    found = FOUND if output.exit_code and len(case.findings) else 0
+    found = FOUND if output.exit_code and len(case.sheets.findings) else 0
     code = max(PARTIAL if lost else 0, _integrity_code(case), found)
     if code:
         click.get_current_context().exit(code)
