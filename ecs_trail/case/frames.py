@@ -9,12 +9,13 @@ from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.case.focus import Focus
 from ecs_trail.case.sheets import CaseSheets
-from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.times import Window
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ecs_trail.evidence.integrity.verdict import Integrity
 
 
 class CaseFrames:
@@ -35,7 +36,7 @@ class CaseFrames:
         return self.sheets.receipt
 
     @property
-    def integrity(self) -> Integrity | None:
+    def integrity(self) -> "Integrity | None":
         """The verdict on the evidence itself, where it was verified."""
         return self.sheets.integrity
 

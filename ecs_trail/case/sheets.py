@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ecs_trail.analysis.conduct.actors import actors
 from ecs_trail.analysis.conduct.integrity import INTEGRITY_FAILURES, integrity_gaps
@@ -38,11 +38,13 @@ from ecs_trail.arrays import numbers
 from ecs_trail.case.focus import Focus
 from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
-from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import Sheet, rows
 from ecs_trail.times import Window
 from ecs_trail.views.secrets import scrub, scrub_value
+
+if TYPE_CHECKING:
+    from ecs_trail.evidence.integrity.verdict import Integrity
 
 _BLAME: Final = ("role_arn", "cause_event_ids")
 STUCK_AFTER: Final = timedelta(minutes=10)
@@ -70,7 +72,7 @@ class CaseSheets(SavedStates):
         as_of: datetime | None = None,
         stuck_after: timedelta = STUCK_AFTER,
         grace: timedelta = GRACE,
-        integrity: Integrity | None = None,
+        integrity: "Integrity | None" = None,
         unredacted: bool = False,
     ) -> None:
         """Hold the evidence; nothing is judged before a frame is asked for.
