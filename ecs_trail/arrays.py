@@ -5,7 +5,7 @@ a tenth of a second in every process that only reads. Here the buffers are fille
 (*Arrow Columnar Format*, "Variable-size Binary Layout" and "Validity bitmaps", read on 2026-11-24).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from typing import Any, Final
@@ -22,6 +22,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Offsets of Arrow strings have 32 bits.
 _MOST_BYTES: Final = (1 << 31) - 1
+#: Bytes of columns that are looked through together.
+_TOGETHER: Final = 4 << 20
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
@@ -70,12 +72,45 @@ def values_of(array: pa.Array) -> Places:
     return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array), offset=start)
 
 
-def matching(column: pa.ChunkedArray, pattern: str) -> list[int]:
-    """Where the texts of a column match a pattern, in whatever case; nowhere where it holds no texts."""
-    if not pa.types.is_string(column.type):
-        return []
-    places: list[int] = pc.indices_nonzero(pc.match_substring_regex(column, pattern, ignore_case=True)).to_pylist()
-    return places
+def replaced(table: pa.Table, pattern: str, replace: Callable[[str], str]) -> pa.Table:
+    """A table in which `replace` was asked for every text that matches a pattern, in whatever case.
+
+    Each text is looked at once, however often it stands in a column; columns without another text are shared.
+    """
+    for group in _text_columns(table):
+        coded = [table.column(at).dictionary_encode().combine_chunks() for at in group]
+        known = pa.concat_arrays([column.dictionary for column in coded])
+        found = pc.match_substring_regex(known, pattern, ignore_case=True)
+        start = 0
+        for at, column in zip(group, coded, strict=True):
+            end = start + len(column.dictionary)
+            mine, start = found.slice(start, end - start), end
+            if mine.true_count:
+                values = column.dictionary.to_pylist()
+                made = [
+                    replace(value) if matches else value
+                    for value, matches in zip(values, mine.to_pylist(), strict=True)
+                ]
+                if made != values:
+                    table = table.set_column(at, table.schema.field(at), texts(made).take(column.indices))
+    return table
+
+
+def _text_columns(table: pa.Table) -> list[list[int]]:
+    """The places of the columns of text, small ones together: a pattern takes longer to be made ready than to be looked
+    for in a little text.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for at, kind in enumerate(table.schema.types):
+        if pa.types.is_string(kind):
+            size = table.column(at).nbytes
+            if not groups or size > room:
+                groups.append([])
+                room = _TOGETHER
+            groups[-1].append(at)
+            room -= size
+    return groups
 
 
 def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:

@@ -129,7 +129,7 @@ class Case(CaseFrames):
         package is missing.
         """
         from ecs_trail.case.tables import handout
-        from ecs_trail.views.exports import write_atomically
+        from ecs_trail.views.whole_files import write_atomically
         from ecs_trail.views.writers import writer_for
 
         target, write = Path(path), writer_for(path, kind)
