@@ -3,7 +3,7 @@
 Behind each door only what it needs is loaded: an investigation of a folder knows no store, no bucket and no digest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -274,7 +274,7 @@ def _sources(
 
 
 def _listed(source: "SourceLike | Sequence[SourceLike]") -> "list[SourceLike]":
-    return list(source) if isinstance(source, Sequence) and not isinstance(source, str) else [source]
+    return list(source) if isinstance(source, Iterable) and not isinstance(source, str) else [source]
 
 
 def _opened(one: "SourceLike", max_scan: int | None = None, checkpoint: Path | None = None) -> Source:
