@@ -8,6 +8,7 @@ question; so only what people take along is made a DataFrame (`Sheet.frame`).
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from importlib import import_module
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import pyarrow as pa
@@ -93,7 +94,7 @@ class Sheet:
 
     def kept(self, answers: Iterable[bool]) -> "Sheet":
         """The rows whose answer is true; one answer for each row, in their order."""
-        return Sheet(self._held, [place for place, answer in zip(self.places, answers, strict=True) if answer])
+        return Sheet(self._held, list(compress(self.places, answers)))
 
     def where(self, **asked: Asked) -> "Sheet":
         """The rows where all holds: `where(error_code=None, event_name=("RunTask", "StartTask"))`."""
@@ -199,7 +200,7 @@ def _test(wanted: Asked) -> Callable[[Any], bool]:
 
 def _picked(values: list[Any], places: Sequence[int] | None, kind: pa.DataType) -> list[Any]:
     """The values at some places; lists are copied, as whoever takes a row may add to it."""
-    found = values.copy() if places is None else [values[place] for place in places]
+    found = values.copy() if places is None else list(map(values.__getitem__, places))
     if pa.types.is_list(kind):
         if pa.types.is_struct(kind.value_type):
             return [one and [dict(inner) for inner in one] for one in found]
@@ -212,7 +213,7 @@ def _as_kind(values: list[Any], kind: pa.DataType) -> list[Any]:
     if pa.types.is_list(kind):
         inner = kind.value_type
         lists = (sorted(one) if isinstance(one, (set, frozenset)) else list(one or ()) for one in values)
-        return [_as_kind(one, inner) for one in lists]
+        return [_as_kind(one, inner) if one else one for one in lists]
     if pa.types.is_struct(kind):
         columns = [(field.name, _as_kind([one.get(field.name) for one in values], field.type)) for field in kind]
         return [{name: column[at] for name, column in columns} for at in range(len(values))]
