@@ -27,10 +27,12 @@ _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", 
 _AVRO: Final = b"Obj\x01"
 #: The mark of a Parquet file; `parquet` reads it.
 PARQUET: Final = b"PAR1"
-#: Place and mark of formats that may well hold evidence, but are not opened here.
+#: Place and mark of formats that may well hold evidence, but are not opened here. That of tar is whole, as POSIX and
+#: GNU write it: no JSON has a NUL, while the word alone may stand there in a record.
 _FOREIGN: Final = (
     (0, b"PARE", "an encrypted Parquet file"),
-    (257, b"ustar", "a tar archive"),
+    (257, b"ustar\0", "a tar archive"),
+    (257, b"ustar  \0", "a tar archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (0, b"Rar!", "a RAR archive"),
 )

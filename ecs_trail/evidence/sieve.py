@@ -72,10 +72,11 @@ class Sieve:
         """What a text holds, where a walk is compiled and takes it; then `numbers` knows all its values."""
         if self._walker is None:
             return None
-        if self._walker.is_full or self._is_at_work:  # the latter: Ctrl-C came in between, so numbers may be missing
+        # what Ctrl-C breaks off, forgetting included, leaves numbers missing: then all is forgotten
+        is_broken, self._is_at_work = self._is_at_work, True
+        if self._walker.is_full or is_broken:
             self._walker.forget()
             self.numbers = Numbers(self)
-        self._is_at_work = True
         found = self._walker.walk(text)
         if found is not None:
             self.numbers.learn(self._walker)

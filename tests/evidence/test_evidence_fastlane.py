@@ -175,6 +175,13 @@ def test_fast_is_full_for_every_damaged_byte() -> None:
             assert fast == full
 
 
+def test_a_record_with_the_word_that_marks_a_tar_archive_is_read() -> None:
+    text = dump([record(1, eventVersion="x" * 400)]).encode()
+    fast, full = both(text[:257] + b"ustar" + text[262:], PROBES[0])
+    assert fast == full
+    assert fast.records_read == 1
+
+
 @pytest.mark.parametrize("shape", ["records", "list", "lines", "records pretty", "lines CRLF", "list pretty"])
 def test_plain_files_take_the_fast_lane(shape: str) -> None:
     """Otherwise the laws above would hold for want of a fast lane."""

@@ -326,8 +326,9 @@ def test_network_activity_is_a_record(tmp_path: Path) -> None:
         ("f.parquet", b"PAR1" + bytes(40), "unreadable_file"),
         ("g.zip", b"PK\x03\x04" + bytes(40), "unreadable_file"),
         ("h.tar", b"log.json".ljust(257, b"\0") + b"ustar\x0000" + bytes(200), "unreadable_file"),
+        ("h.gnu.tar", b"log.json".ljust(257, b"\0") + b"ustar  \0" + bytes(200), "unreadable_file"),
     ],
-    ids=["json", "quotes", "noise", "gzip", "text", "parquet", "zip", "tar"],
+    ids=["json", "quotes", "noise", "gzip", "text", "parquet", "zip", "tar", "GNU tar"],
 )
 def test_evidence_that_cannot_be_read_is_named(name: str, data: bytes, kind: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)

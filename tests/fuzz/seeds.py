@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import random
 from collections.abc import Iterator
 
 from evidence_builders import COMPRESSIONS, EXACT_SHAPES, assume_role, columns, denied, dump, record, table_text
+from near_plain import near_plain_file
 
 OCSF = {
     "metadata": {"version": "1.1.0", "uid": "e-1", "product": {"name": "CloudTrail", "version": "1.11"},
@@ -72,6 +74,11 @@ def seeds(target: str) -> Iterator[bytes]:
                 yield first + shape(some).encode("utf-8", errors="surrogatepass")
             yield first + table_text([columns(one) for one in some]).encode()
             yield from (first + pack(dump({"Records": some[:1]}).encode()) for pack in COMPRESSIONS.values())
+        case "walk":
+            for number in range(100):
+                text, _ = near_plain_file(random.Random(number))
+                if len(text) < 4096:
+                    yield bytes([number]) + text
         case "records":
             yield from (dump(one).encode() for one in some)
             yield dump(columns(some[0])).encode()

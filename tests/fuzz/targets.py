@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from roads import PROBES as WALKED
+from roads import Roads
+
 from ecs_trail.analysis.policies import parse_policy
 from ecs_trail.analysis.policies.evaluation import Request, can_grant, decide, resource_verdict, trust_verdict
 from ecs_trail.arns import last_part, parse_arn, role_key, task_cluster
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence import ocsf
+from ecs_trail.evidence import walk as compiled
 from ecs_trail.evidence.compression import Bounds
 from ecs_trail.evidence.containers import unwrap
 from ecs_trail.evidence.integrity.digests import (
@@ -39,6 +43,8 @@ from ecs_trail.views.text import clean
 
 #: Small, so that an input cannot spend the fuzzer's time on unpacking.
 BOUNDS: Final = Bounds(1 << 20, 1 << 20)
+#: Kept from input to input, as a scan keeps them from file to file. Without a compiled walk the others are compared.
+ROADS: Final = Roads(compiled._LOADED)
 NOW: Final = datetime(2026, 3, 2, 15, tzinfo=UTC)
 PROBES: Final[tuple[Probe, ...]] = tuple(
     probe_of(selection)
@@ -97,6 +103,12 @@ def scan(data: bytes) -> None:
     fast = scan_bytes(data[1:], "log.json", probe, bounds=BOUNDS)
     full = scan_bytes(data[1:], "log.json", probe, bounds=BOUNDS, is_fast=False)
     assert fast == full
+
+
+def walk(data: bytes) -> None:
+    """What the compiled walk takes, the typed decoding takes, and the full road reads alike."""
+    if data:
+        ROADS.compare(data[1:], data[0] % len(WALKED))
 
 
 def policies(data: bytes) -> None:
@@ -189,6 +201,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "containers": containers,
     "records": records,
     "scan": scan,
+    "walk": walk,
     "policies": policies,
     "ocsf": ocsf_rows,
     "digests": digests,

@@ -1,7 +1,8 @@
 /* Hostile texts for the compiled walk, in buffers that end where the text ends, under the sanitizers of the compiler.
  *
  *     cc -fsanitize=address,undefined -fno-sanitize-recover=all -I ecs_trail/evidence/walk walk_harness.c
- *     a.out SEED TEXTS FILE...
+ *     a.out SEED TEXTS FILE...          texts judged, texts taken, records taken, requests for memory refused
+ *     a.out hash WORD...                the hash of each word, for a seed of 0
  *
  * Every text goes through a walk that has seen many others, now and then with no memory left, and through a fresh one;
  * both must say the same. What is taken must be JSON to a reader that shares no line with the walk. The same seed gives
@@ -188,20 +189,24 @@ static int is_json(const char *p, const char *end)
     return 1;
 }
 
-/* All bytes of a table that were told since it was last forgotten. */
+/* All bytes of the tables that were told since they were last forgotten. */
 typedef struct {
-    Bytes kinds, callers, asked;
+    Bytes tables[TABLES];
 } Heard;
 
-static void hear(Bytes *heard, const Table *table, const Told *told)
+static void hear(Heard *heard, const Walk *walk, const Found *found)
 {
-    if (told->fresh_length) {
-        heard->bytes = realloc(heard->bytes, heard->length + told->fresh_length);
-        memcpy(heard->bytes + heard->length, told->fresh, told->fresh_length);
-        heard->length += told->fresh_length;
+    for (int i = 0; i < TABLES; i++) {
+        Bytes *all = &heard->tables[i];
+        const Table *table = &walk->tables[i];
+        if (found->fresh_length[i]) {
+            all->bytes = realloc(all->bytes, all->length + found->fresh_length[i]);
+            memcpy(all->bytes + all->length, found->fresh[i], found->fresh_length[i]);
+            all->length += found->fresh_length[i];
+        }
+        HOLDS(all->length == table->filled);
+        HOLDS(!all->length || !memcmp(all->bytes, table->bytes, all->length));
     }
-    HOLDS(heard->length == table->filled);
-    HOLDS(!heard->length || !memcmp(heard->bytes, table->bytes, heard->length));
 }
 
 static int is_same(const Table *one, uint64_t number, const Table *other, uint64_t number_there)
@@ -211,14 +216,22 @@ static int is_same(const Table *one, uint64_t number, const Table *other, uint64
     return here->length == there->length && !memcmp(one->bytes + here->at, other->bytes + there->at, here->length);
 }
 
-static void compare(const Table *one, const Told *told, const Table *fresh, const Told *told_fresh)
+/* Both saw the same values in the same order, and the same times. */
+static void compare(const Walk *walk, const Found *found, const Walk *fresh, const Found *found_fresh)
 {
-    HOLDS(told->seen_count == told_fresh->seen_count);
-    for (uint64_t i = 0; i < told->seen_count; i++) {
-        const Seen *here = &told->seen[i], *there = &told_fresh->seen[i];
-        HOLDS(here->first == there->first && here->last == there->last && here->first <= here->last);
-        HOLDS(is_same(one, here->number, fresh, there->number));
+    const uint64_t *here = found->seen + TABLES, *there = found_fresh->seen + TABLES;
+    HOLDS(found->seen_count == found_fresh->seen_count);
+    for (int i = 0; i < TABLES; i++) {
+        HOLDS(found->seen[i] == found_fresh->seen[i]);
+        for (uint64_t j = 0; j < found->seen[i]; j++) {
+            HOLDS(is_same(&walk->tables[i], *here++, &fresh->tables[i], *there++));
+            if (i == HOMES) {
+                HOLDS(here[0] == there[0] && here[1] == there[1] && here[0] <= here[1]);
+                here += 2, there += 2;
+            }
+        }
     }
+    HOLDS(here == found->seen + found->seen_count);
 }
 
 static uint64_t judged, taken, taken_records;
@@ -237,16 +250,15 @@ static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t le
     Walk *fresh = walk_new(roll(UINT64_MAX));
     int64_t again = walk_text(fresh, now.bytes, length, &found_fresh);
     HOLDS(count == again || (count < 0 && is_short));
-    HOLDS(fresh->kinds.filled + fresh->callers.filled + fresh->asked.filled <= length);
+    uint64_t filled = 0;
+    for (int i = 0; i < TABLES; i++)
+        filled += fresh->tables[i].filled;
+    HOLDS(filled <= 2 * length); /* a home is a part of a kind, and told twice */
     if (count >= 0) {
         uint64_t end = 0;
         HOLDS(is_json((const char *)now.bytes, (const char *)now.bytes + length));
-        hear(&heard->kinds, &used->kinds, &found.kinds);
-        hear(&heard->callers, &used->callers, &found.callers);
-        hear(&heard->asked, &used->asked, &found.asked);
-        compare(&used->kinds, &found.kinds, &fresh->kinds, &found_fresh.kinds);
-        compare(&used->callers, &found.callers, &fresh->callers, &found_fresh.callers);
-        compare(&used->asked, &found.asked, &fresh->asked, &found_fresh.asked);
+        hear(heard, used, &found);
+        compare(used, &found, fresh, &found_fresh);
         for (int64_t i = 0; i < count; i++) {
             Record here = found.records[i], there = found_fresh.records[i];
             HOLDS(here.start == there.start && here.end == there.end && !here.asked == !there.asked);
@@ -254,9 +266,10 @@ static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t le
             end = here.end;
             const char *start = (const char *)now.bytes + here.start;
             HOLDS(*start == '{' && json(start, (const char *)now.bytes + end) == (const char *)now.bytes + end);
-            HOLDS(is_same(&used->kinds, here.kind, &fresh->kinds, there.kind));
-            HOLDS(is_same(&used->callers, here.caller, &fresh->callers, there.caller));
-            HOLDS(!here.asked || is_same(&used->asked, here.asked - 1, &fresh->asked, there.asked - 1));
+            HOLDS(is_same(&used->tables[KINDS], here.kind, &fresh->tables[KINDS], there.kind));
+            HOLDS(is_same(&used->tables[CALLERS], here.caller, &fresh->tables[CALLERS], there.caller));
+            HOLDS(!here.asked
+                  || is_same(&used->tables[ASKED], here.asked - 1, &fresh->tables[ASKED], there.asked - 1));
         }
         for (size_t i = 0; i < length && !found.has_high; i++)
             HOLDS(now.bytes[i] < 128);
@@ -273,9 +286,8 @@ static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t le
 static void forget_all(Walk *used, Heard *heard)
 {
     walk_forget(used);
-    free(heard->kinds.bytes);
-    free(heard->callers.bytes);
-    free(heard->asked.bytes);
+    for (int i = 0; i < TABLES; i++)
+        free(heard->tables[i].bytes);
     memset(heard, 0, sizeof(*heard));
 }
 
@@ -381,9 +393,15 @@ static void change(Bytes *text, const Bytes *other)
 
 int main(int count, char **words)
 {
+    if (count > 2 && !strcmp(words[1], "hash")) {
+        for (int i = 2; i < count; i++)
+            printf("%lld\n", (long long)hash_of((const unsigned char *)words[i], strlen(words[i]), 0));
+        return 0;
+    }
     Bytes *texts = calloc((size_t)count + GROWN, sizeof(*texts)), text = {malloc(LONGEST), 0};
     size_t files = 0, small = 0, grown = 0;
-    Heard heard = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    Heard heard;
+    memset(&heard, 0, sizeof(heard));
     Walk *used = walk_new(1);
     if (count < 4 || !texts || !text.bytes || !used)
         return 2;

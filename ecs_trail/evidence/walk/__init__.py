@@ -103,7 +103,7 @@ class Walker:
         begin = text if isinstance(text, bytes) else address(text)
         records = self._library.walk_text(self._walk, begin, len(text), ctypes.byref(self._report))
         if records < 0:
-            self._held += len(text)  # what it left behind is told later, if ever, and not more than that
+            self._held += len(text)  # what it left behind is told later, if ever; it is hardly more
             return None
         table, has_high, told, told_count, *fresh = self._report
         if any(fresh[_TABLES:]):
@@ -158,12 +158,10 @@ def _opened(place: Path) -> ctypes.CDLL:
         return ctypes.CDLL(str(unpacked))
 
 
-def _load() -> ctypes.CDLL | None:
-    """The compiled walk, or None."""
-    if os.environ.get(SWITCH) == "0":
-        return None
+def load(place: Path) -> ctypes.CDLL | None:
+    """The compiled walk of a file, or None."""
     try:
-        library = _opened(Path(__file__).with_name(LIBRARY))
+        library = _opened(place)
         library.walk_new.restype = ctypes.c_void_p
         library.walk_new.argtypes = [ctypes.c_uint64]
         library.walk_free.restype = library.walk_forget.restype = None
@@ -176,7 +174,7 @@ def _load() -> ctypes.CDLL | None:
     return library if version == _VERSION else None
 
 
-_LOADED: Final = _load()
+_LOADED: Final = None if os.environ.get(SWITCH) == "0" else load(Path(__file__).with_name(LIBRARY))
 
 
 def walker() -> Walker | None:

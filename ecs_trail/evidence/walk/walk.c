@@ -42,6 +42,8 @@ typedef struct {
     uint32_t number;        /* of the text */
 } Walk;
 
+_Static_assert(sizeof(void *) == sizeof(uint64_t), "the caller reads Found as numbers of 64 bits");
+
 /* What a text holds. All that it points to is good until the next call for the same walk. */
 typedef struct {
     const Record *records;

@@ -1,0 +1,227 @@
+"""Files one step off plain CloudTrail: a few records, each right but for one or two tokens, so that nothing else hides
+whether a reader minds that step.
+
+Made of JSON tokens and not of values: what no JSON writer would write is said too. From a `random.Random`; the same
+dice give the same file. `hostile` makes the large and the misleading files.
+"""
+
+import random
+from typing import Final
+
+from evidence_builders import ACCOUNT, ROLE, SESSION
+
+Member = tuple[str, str]
+
+_ARN: Final = f"arn:aws:sts::{ACCOUNT}:assumed-role/ecsInfrastructureRole/"
+_CALLERS: Final = (
+    f'{{"type":"AssumedRole","arn":"{_ARN}{SESSION}","accountId":"{ACCOUNT}","sessionContext":{{"a":[1,{{}}]}}}}',
+    f'{{"type":"AssumedRole","principalId":"AROA:x","arn":"{_ARN}other"}}',
+    '{"type":"AWSService","invokedBy":"ecs.amazonaws.com"}',
+    f'{{"type":"IAMUser","arn":"arn:aws:iam::{ACCOUNT}:user/ann"}}', "{}",
+)  # fmt: skip
+_ODD_CALLERS: Final = (
+    "null", "[]", '""', "1", '"{}"', '{"type":null,"arn":null}', '{"type":1}', '{"arn":["x"]}', '{"arn":{}}',
+    f'{{"type":"AssumedRole","principalId":"AROA:{SESSION}"}}', f'{{"type":"Root","principalId":"AROA:{SESSION}"}}',
+    '{"type":"AssumedRole","arn":""}', f'{{"arn":"{_ARN}other","arn":"{_ARN}{SESSION}","type":"AssumedRole"}}',
+    f'{{"arn":"{_ARN}{SESSION}","type":"Root","arn":"{_ARN}other"}}',
+    f'{{"type":"Root","type":"Root","arn":"{_ARN}x"}}',
+    f'{{"type":"Assumed\\u0052ole","arn":"{_ARN}\\u0045CSTaskVolumesForEBS"}}', f'{{"ar\\u006e":"{_ARN}{SESSION}"}}',
+    f'{{"Arn":"{_ARN}{SESSION}"}}', f'{{"arn":"{_ARN}{SESSION}",}}', f'{{"arn":"{_ARN}{SESSION}"',
+    f'{{"arn":"{_ARN.replace("/", chr(92) + "/")}{SESSION}"}}', f'{{"arn":"{_ARN}","type":"AssumedRole"}}',
+    f'{{ "arn" : "{_ARN}{SESSION}" , "type" : "AssumedRole" }}', f'{{"sessionContext":"","arn":"{_ARN}{SESSION}"}}',
+    f'{{"arn":"x/assumed-role/{SESSION}"}}', f'{{"arn":"x:assumed-role/a/{SESSION}/"}}',
+)  # fmt: skip
+_PARAMETERS: Final = ("null", "{}", '{"volumeId":"vol-1"}', f'{{"roleArn":"{ROLE}","roleSessionName":"{SESSION}"}}')
+_ODD_PARAMETERS: Final = (
+    "[]", '""', '"{}"', "0", "true", f'["{SESSION}"]', '{"roleSessionName":null}', '{"roleSessionName":""}',
+    '{"roleSessionName":7}', '{"roleArn":{}}', f'"{{\\"roleSessionName\\":\\"{SESSION}\\"}}"',
+    f'{{"roleSessionName":"x","roleSessionName":"{SESSION}"}}',
+    f'{{"roleSessionName":"{SESSION}","roleSessionName":"x"}}', f'{{"roleSession\\u004eame":"{SESSION}"}}',
+    '{"roleSessionName":"ECSTaskVolumes\\u0046orEBS"}', f'{{"rolesessionname":"{SESSION}"}}',
+    f'{{"a":{{"roleSessionName":"{SESSION}"}}}}', '{"a":1,"a":2}', '{"a":01}', f'{{"roleSessionName":"{SESSION}"',
+    "{,}", '{"a"}', '{"a":}', "{1:2}", "nul", "nulll", "NULL",
+)  # fmt: skip
+_STRINGS: Final = (
+    "null", '""', '"x"', '"é€\U0001d11e"', '"\\u00e9"', '"\\ud834\\udd1e"', '"\\ud800"', '"\\udc00x"', '"a\\/b"',
+    '"\\n"', '"\\u0000"', '"\\u000a"', '"\0"', '"\x1f"', '"\n"', '"\x7f"', '"\t"', '"\\x"', '"\\u12"', '"\\u123"',
+    '"\\u123g"', '"\\"', '"a\\\\"', '"\\""', "0", "-0", "1.5", "true", "{}", "[]", '["x"]', '{"a":"b"}', "'x'", "x",
+    "", '"x', 'x"', '"x""y"', '"aws:s3"', '"aws:"', '"awss:x"', '"AccessDenied"', f'"{SESSION}"', '"Insight"',
+    '"Management"', '"NetworkActivity"', '"Aggregated"', '"AwsApiCall"', '"AwsCloudTrailInsight"',
+    '"AwsApi\\u0043all"', '"AssumeRoleWithSAML"', '"Assume\\u0052ole"', '"sts.amazonaws.com"', '"999999999999"', '" "',
+    '"\\ud7ff"', '"\\uD83d"', '"\udcff"', '"\\n\udcff"', '"\udced\udca0\udc80"',
+)  # fmt: skip
+_VALUES: Final = (
+    *_STRINGS, *_PARAMETERS, *_CALLERS, "-", "-1", "01", "+1", ".5", "1.", "1.e1", "1e5", "1E+5", "-1.25", "1e999",
+    "NaN", "Infinity", "123456789012345678", "1234567890123456789", "9" * 400, "0.1234567890123456789", "tru", "truee",
+    "None", "[1,]", "[,1]", "[1 2]", "[1", "1]", '{"a":1,}', '{"a" 1}', '{"a":1 "b":2}', "{", "}", "[]]", "[[],{}]",
+    "/**/1", "[1}", '{"a":1]', "[}", "{]", '[{"a":1]}', '{"Records":[{}]}', '"}]}"', '"{\\"eventName\\":\\"x\\"},"',
+)  # fmt: skip
+#: Names that mean something to one reader or another.
+_NAMES: Final = (
+    "insightDetails", "insightDetails", "insightDetails", "errorCode", "errorMessage", "eventid", "eventId",
+    "EventName", "eventtime", "event_name", "Records", "detail", "detail-type", "source", "CloudTrailEvent",
+    "digestStartTime", "logFiles", "taskArn", "lastStatus", "messageType", "class_uid", "Events", "s3Bucket",
+    "s3ObjectKey", "userIdentity.arn", "@timestamp", "awsregion", "tlsDetails", "resources", "additionalEventData",
+    "serviceEventDetails", "QueryResultRows", "ResultSet", "message", "", "a", "é", "eventNam", "eventNamee",
+    "eventName ", "readOnly", "sharedEventID", "responseElements",
+)  # fmt: skip
+_DAYS: Final = (
+    "2026-03-02", "2026-02-28", "2026-02-29", "2024-02-29", "2024-02-30", "2000-02-29", "1900-02-29", "2100-02-29",
+    "2026-04-31", "2026-01-31", "2026-12-31", "2026-11-31", "2026-00-10", "2026-13-01", "2026-01-00", "2026-01-32",
+    "0000-01-01", "0001-01-01", "0002-01-01", "9998-12-31", "9999-12-31", "10000-01-01", "202-01-01", "2026-3-2",
+    "20260302", "2026/03/02", "1969-12-31",
+)  # fmt: skip
+_CLOCKS: Final = (
+    "09:00:00", "00:00:00", "23:59:59", "24:00:00", "24:00:01", "23:60:00", "23:59:60", "09:00", "9:00:00", "09:00:0",
+    "090000", "09-00-00", "09:00:00.5", "09:00:00.123456789", "09:00:00,5", "09:00:00.", "99:99:99", "",
+)  # fmt: skip
+_ZONES: Final = (
+    "Z", "z", "", "+00:00", "-00:00", "+02:00", "-23:59", "+14:00", "+24:00", "+0200", " UTC", "ZZ", " Z", "Z ",
+)  # fmt: skip
+_STAMPS: Final = (
+    '"1772442000"', "1772442000", "1772442000.5", '"1772442000123"', '""', "null", '"..."', '"2026-03-02"', "[]",
+    '"\\n"', '"2026-03-02T09\\u003a00:00Z"', '"2026-03-02T09:00:00Z\\n"', '"2026-03-02T09:00:00\\u005a"',
+    '"２０２６-03-02T09:00:00Z"',
+)  # fmt: skip
+
+
+def near_plain_file(dice: random.Random) -> tuple[bytes, int]:
+    """The bytes of a file and about how many records they hold."""
+    count = dice.choice((1, 1, 1, 1, 2, 2, 3, 4, 40))
+    steps = (0, 0, 1, 1, 2) if count < 5 else (*(0,) * 60, 1)  # of many records one is enough
+    records = [_record(dice, dice.choice(steps)) for _ in range(count)]
+    blank = dice.choice(("", "", "", " ", "\n", "\r\n", "\t"))
+    texts = [_spelled(dice, one, blank) for one in records]
+    # U+DC80 to U+DCFF stand for bytes that are no UTF-8; other halves of pairs are not written
+    data = bytearray(_framed(dice, texts, blank).encode("utf-8", errors="surrogateescape"))
+    if not dice.randrange(12) and data:
+        place = dice.randrange(len(data))
+        data[place : place + dice.randrange(3)] = dice.choice(
+            (b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"\0", b"\n", b"\x1f", b"\xff", b"\xc3\xa9", b"7", b"")
+        )
+    if not dice.randrange(60):
+        del data[dice.randrange(len(data) + 1) :]
+    return bytes(data), count
+
+
+def _record(dice: random.Random, steps: int) -> list[Member]:
+    name = dice.choice(("DeleteVolume", "AssumeRole", "DescribeVolumes"))
+    members = [
+        ("eventVersion", '"1.11"'),
+        ("userIdentity", dice.choice(_CALLERS)),
+        ("eventTime", f'"2026-03-02T09:{dice.randrange(60):02d}:{dice.randrange(60):02d}Z"'),
+        ("eventSource", '"sts.amazonaws.com"' if name == "AssumeRole" else '"ec2.amazonaws.com"'),
+        ("eventName", f'"{name}"'),
+        ("awsRegion", dice.choice(('"eu-west-1"', '"eu-west-1"', '"us-east-1"'))),
+        ("requestParameters", dice.choice(_PARAMETERS)),
+        ("responseElements", dice.choice(("null", '{"a":"}]}"}'))),
+        ("eventID", f'"{dice.getrandbits(64):016x}"'),
+        ("eventType", '"AwsApiCall"'),
+        ("recipientAccountId", f'"{ACCOUNT}"'),
+        ("eventCategory", '"Management"'),
+    ]
+    if not dice.randrange(5):
+        members.insert(dice.randrange(13), ("errorCode", dice.choice(('"AccessDenied"', "null", '""'))))
+    for _ in range(steps):
+        _step(dice, members)
+    if not dice.randrange(4):
+        dice.shuffle(members)
+    return members
+
+
+def _step(dice: random.Random, members: list[Member]) -> None:
+    """One thing is off."""
+    place = dice.randrange(len(members))
+    name, value = members[place]
+    match dice.randrange(10):
+        case 0 | 1 | 2:
+            members[place] = name, _value(dice, name)
+        case 3:
+            members[place] = name, dice.choice(_VALUES)
+        case 4:
+            members[place] = next(one for one in members if one[0] == "eventTime")[0], _time(dice)
+        case 5:
+            del members[place]
+        case 6:  # twice; of two the later one counts
+            members.insert(dice.randrange(len(members) + 1), (name, dice.choice((value, _value(dice, name), "null"))))
+        case 7:
+            members.insert(dice.randrange(len(members) + 1), (dice.choice(_NAMES), dice.choice(_VALUES)))
+        case 8:  # large, or deep
+            members.insert(dice.randrange(len(members) + 1), (dice.choice(("a", name, "errorCode")), _large(dice)))
+        case _:
+            members[place] = dice.choice((_escaped(dice, name), f"{name}x", name.upper())), value
+    if not any(one == "eventTime" for one, _ in members):
+        members.append(("eventTime", _time(dice)))
+
+
+def _value(dice: random.Random, name: str) -> str:
+    match name:
+        case "eventTime":
+            return _time(dice)
+        case "userIdentity":
+            return dice.choice(_ODD_CALLERS)
+        case "requestParameters":
+            return dice.choice(_ODD_PARAMETERS)
+        case _:
+            return dice.choice(_STRINGS)
+
+
+def _time(dice: random.Random) -> str:
+    if not dice.randrange(6):
+        return dice.choice(_STAMPS)
+    off = dice.randrange(4)
+    day = dice.choice(_DAYS) if off in (0, 3) else "2026-03-02"
+    clock = dice.choice(_CLOCKS) if off in (1, 3) else "09:00:00"
+    between, zone = dice.choice("TTTTTt ") if off == 2 else "T", dice.choice(_ZONES) if off == 2 else "Z"
+    return f'"{day}{between}{clock}{zone}"'
+
+
+def _large(dice: random.Random) -> str:
+    depth = dice.choice((10, 44, 45, 46, 47, 48, 49, 50, 64, 65, 130))
+    return dice.choice(
+        (
+            f'"{"a" * dice.choice((4094, 4095, 4096, 9000))}"',
+            "[" * depth + "]" * depth,
+            '{"a":' * depth + "1" + "}" * depth,
+            '{"a":[' * (depth // 2) + "]}" * (depth // 2),
+            "[" * depth + "]" * (depth - 1),
+            '{"a":' + "[" * depth + "]" * (depth + 1),
+        )
+    )
+
+
+def _escaped(dice: random.Random, text: str) -> str:
+    place = dice.randrange(len(text)) if text else 0
+    return f"{text[:place]}\\u{ord(text[place]):04x}{text[place + 1 :]}" if text else ""
+
+
+def _spelled(dice: random.Random, members: list[Member], blank: str) -> str:
+    ends = "," if not dice.randrange(80) else ""
+    return "{" + f",{blank}".join(f'"{name}"{blank}:{blank}{value}' for name, value in members) + f"{ends}{blank}}}"
+
+
+def _framed(dice: random.Random, texts: list[str], blank: str) -> str:
+    if not dice.randrange(30):
+        texts[dice.randrange(len(texts))] = dice.choice(("[]", "{}", "null", "1", '"x"', "[{}]", f"[{texts[0]}]", ""))
+    many = f"{blank},{blank}".join(texts)
+    match dice.randrange(8):
+        case 0 | 1:
+            ends = dice.choice((*("\n", "\r\n") * 3, "\n\n", "\n \n", "\r", "", " ", ",\n", "\n\0", "\n\t"))
+            return ends.join(texts) + dice.choice(("", "\n", ends, "\r", "\n\n", " ", "\0"))
+        case 2 | 3:
+            return f"[{blank}{many}{blank}]{blank}"
+        case 4 | 5 | 6:
+            return f'{{{blank}"Records"{blank}:{blank}[{blank}{many}{blank}]{blank}}}{blank}'
+        case _:
+            return dice.choice(_FRAMES).replace("@", many)
+
+
+_FRAMES: Final = (
+    '\ufeff{"Records":[@]}', ' {"Records":[@]}', "\n[@]", '{"Records":[@]} x', '{"Records":[@]}{}',
+    '{"Records":[@]}\0', "[@]]", '{"Records":[@],}', '{"Records":[@,]}', "[,@]", "[@,]", '{"Records":[@],"x":1}',
+    '{"x":1,"Records":[@]}', '{"Records":[@]', '{"Records":[],"Records":[@]}', '{"Records":[@],"Records":[]}',
+    '{"Records":[@],"Records":[@]}', '{"records":[@]}', '{"Rec\\u006frds":[@]}', '{"Records":{"a":[@]}}',
+    '{"Records":[[@]]}', '{"Records":"@"}', '{"Records":@}', '{"Records":[@]}\n{"Records":[@]}', "[@]\n[@]",
+    '{"Records":[@]}\n\n', '\n{"Records":[@]}', "@@", "@ @", "@,@", '{"Records":null}', "[]", "{}", '{"Records":[]}',
+    "", '{"Records":[@]}\r\n', '{"Records" [@]}', '{"Records":[@}', '{"Records":[{@}]}', '"@"', '{"Events":[@]}',
+)  # fmt: skip

@@ -1,0 +1,160 @@
+"""The compiled walk, the typed decoding and the full road over files one step off plain CloudTrail: one answer.
+
+The walk is built here from its source, so that these tests do not hang on how this copy was installed.
+"""
+
+import ctypes
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import pytest
+from evidence_builders import dump, record
+from roads import Roads, compare
+from walk_builds import LIBRARY, SOURCE, Fault, build
+
+from ecs_trail.evidence import walk
+from ecs_trail.evidence.sieve import sieve_of
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    found = walk.load(build(tmp_path_factory.mktemp("whole"), SOURCE / "walk.c", LIBRARY))
+    assert found is not None
+    return found
+
+
+def test_the_walk_takes_nothing_that_others_read_otherwise(library: ctypes.CDLL) -> None:
+    counts = compare(library, 1500, seed=1)
+    assert 200 < counts["walked"] < counts["decoded"] < 900  # no road is idle
+
+
+@pytest.mark.slow
+def test_very_many_files_one_step_off(library: ctypes.CDLL) -> None:
+    counts = compare(library, 12_000, seed=2)
+    assert counts["records"] > 80_000
+
+
+def test_a_walk_for_machines_without_vectors_takes_the_same(tmp_path: Path, library: ctypes.CDLL) -> None:
+    plain = walk.load(build(tmp_path, SOURCE / "walk.c", (*LIBRARY, "-U__SSE2__")))
+    assert compare(plain, 500, seed=1) == compare(library, 500, seed=1)
+
+
+def test_without_a_walk_the_typed_decoding_takes_the_same() -> None:
+    counts = compare(None, 500, seed=3)
+    assert not counts["walked"]
+    assert counts["decoded"] > 100
+
+
+def test_values_forgotten_after_every_text_are_numbered_anew(
+    library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "_KEPT", -1)
+    assert compare(library, 500, seed=1)["walked"] > 60
+
+
+PLANTED = {
+    "a field twice": Fault("walk.c", "(field != OTHER && known & 1u << field)", "0"),
+    "a control character": Fault("json.h", "0x1f", "0x08"),
+    "a day that no month has": Fault("walk.c", "day > days[month - 1] + (month == 2 ? leap : 0)", "0"),
+    "a time before the first": Fault("walk.c", "if (time < times->first)", "if (0)"),
+    "half a pair of surrogates": Fault("json.h", "(p[2] == 'd' || p[2] == 'D') && p[3] >= '8'", "0"),
+    "a session asked for is missed": Fault("walk.c", "(uint32_t)(session + 1),", "0,"),
+    "a home of the text before": Fault("walk.c", "if (homes->seen_count != before)", "if (!times->first)"),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
+    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED[plant]]))
+    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
+        compare(faulty, 1500, seed=9)
+
+
+def text_of(*names: str) -> bytes:
+    return dump({"Records": [record(number, eventName=name) for number, name in enumerate(names)]}).encode()
+
+
+def test_an_escape_beside_a_byte_that_is_no_utf8_ends_no_scan(library: ctypes.CDLL) -> None:
+    roads = Roads(library)
+    assert roads.compare(text_of("A").replace(b'"A"', b'"\\n\xff"'), 2) == (False, False)
+    assert roads.compare(text_of("B", "A"), 2) == (True, True)
+
+
+def interrupted(*given: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["walk._fields", "sieve.Numbers.learn", "sieve.Numbers", "walk.Walker.forget"])
+def test_a_walk_broken_off_is_begun_anew(place: str, library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the values of the next text would be taken for those that are missing."""
+    roads = Roads(library)
+    assert roads.compare(text_of("A", "B"), 2) == (True, True)
+    with monkeypatch.context() as short:
+        short.setattr(f"ecs_trail.evidence.{place}", interrupted)
+        if place in ("sieve.Numbers", "walk.Walker.forget"):
+            short.setattr(walk, "_KEPT", -1)  # so all is to be forgotten first
+        with pytest.raises(KeyboardInterrupt):
+            roads.compare(text_of("C", "D"), 2)
+    elsewhere = text_of("E", "A").replace(b"eu-west-1", b"us-east-1")
+    assert roads.compare(elsewhere, 2) == (True, True)
+    walking = roads.walking[2]._walker
+    assert walking is not None
+    assert [kind[3] for kind in walking.kinds] == ["E", "A"]
+
+
+def test_texts_that_are_all_refused_fill_no_memory(library: ctypes.CDLL) -> None:
+    walking = walk.Walker(library)
+    for number in range(100):
+        text = dump([record(one, eventName=f"{number}/{one}") for one in range(100)]).encode()
+        assert walking.walk(text[:-1]) is None
+        if walking.is_full:
+            break
+    assert 40 < number < 99
+
+
+def test_a_part_of_bytes_is_walked_like_bytes(library: ctypes.CDLL) -> None:
+    walking = walk.Walker(library)
+    text = text_of("A", "B")
+    whole, part = walking.walk(text), walking.walk(memoryview(b"[{" + text + b"}")[2:-1])
+    assert whole is not None
+    assert whole == part
+    assert walking.walk(b"") is walking.walk(memoryview(b"")) is walking.walk(memoryview(text)[:0]) is None
+
+
+@pytest.mark.parametrize("length", [2**31, 2**32, 2**32 + 2, 2**63, 2**64 - 1])
+def test_a_text_too_long_for_its_numbers_is_not_looked_at(library: ctypes.CDLL, length: int) -> None:
+    walking = walk.Walker(library)
+    assert library.walk_text(walking._walk, b"[]", length, ctypes.byref(walking._report)) == -1
+
+
+def test_threads_walk_by_themselves(library: ctypes.CDLL) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda _: compare(library, 100, seed=4), range(4)))
+    assert all(counts == found[0] for counts in found)
+
+
+def test_no_thread_has_the_sieve_of_another() -> None:
+    """Not even that of the empty probe, which every thread begins with."""
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(sieve_of, ()).result() is not sieve_of(())
+
+
+_EXIT = """
+import sys, threading
+from pathlib import Path
+from ecs_trail.evidence import walk
+library = walk.load(Path(sys.argv[1]))
+text = sys.stdin.buffer.read()
+walking = walk.Walker(library)
+text = b"[" + b",".join(text.replace(b"@", b"%d" % number) for number in range(20_000)) + b"]"
+threading.Thread(target=lambda: [(walking.walk(text), walking.forget()) for _ in range(1000)], daemon=True).start()
+"""
+
+
+def test_a_thread_may_walk_while_the_interpreter_ends(tmp_path: Path) -> None:
+    made = build(tmp_path, SOURCE / "walk.c", LIBRARY)
+    text = dump(record(1, eventName="@")).encode()
+    assert subprocess.run([sys.executable, "-c", _EXIT, str(made)], input=text, check=False).returncode == 0
