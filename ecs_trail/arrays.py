@@ -5,8 +5,9 @@ a tenth of a second in every process that only reads. Here the buffers are fille
 (*Arrow Columnar Format*, "Variable-size Binary Layout" and "Validity bitmaps", read on 2026-11-24).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +17,13 @@ import pyarrow.compute as pc
 
 #: Places of rows, as numpy holds them.
 Places = npt.NDArray[np.signedinteger[Any]]
+_TIME: Final = pa.timestamp("us", tz="UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: Offsets of Arrow strings have 32 bits.
 _MOST_BYTES: Final = (1 << 31) - 1
+#: Bytes of columns that are looked through together.
+_TOGETHER: Final = 4 << 20
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
@@ -37,7 +41,7 @@ def texts(values: Sequence[str | None]) -> pa.Array:
 def moments(values: Sequence[datetime | None]) -> pa.Array:
     """Aware times (None: null) as an array of microseconds, UTC."""
     counts = [0 if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
-    return _fixed(pa.timestamp("us", tz="UTC"), counts, values)
+    return _fixed(_TIME, counts, values)
 
 
 def numbers(values: Sequence[int | None]) -> pa.Array:
@@ -66,6 +70,68 @@ def values_of(array: pa.Array) -> Places:
     kind = np.int32 if array.type.bit_width == 32 else np.int64
     start = array.offset * array.type.bit_width // 8
     return np.frombuffer(array.buffers()[1], dtype=kind, count=len(array), offset=start)
+
+
+def replaced(table: pa.Table, pattern: str, replace: Callable[[str], str]) -> pa.Table:
+    """A table in which `replace` was asked for every text that matches a pattern, in whatever case.
+
+    Each text is looked at once, however often it stands in a column; columns without another text are shared.
+    """
+    for group in _text_columns(table):
+        coded = [table.column(at).dictionary_encode().combine_chunks() for at in group]
+        known = pa.concat_arrays([column.dictionary for column in coded])
+        found = pc.match_substring_regex(known, pattern, ignore_case=True)
+        start = 0
+        for at, column in zip(group, coded, strict=True):
+            end = start + len(column.dictionary)
+            mine, start = found.slice(start, end - start), end
+            if mine.true_count:
+                values = column.dictionary.to_pylist()
+                made = [
+                    replace(value) if matches else value
+                    for value, matches in zip(values, mine.to_pylist(), strict=True)
+                ]
+                if made != values:
+                    table = table.set_column(at, table.schema.field(at), texts(made).take(column.indices))
+    return table
+
+
+def _text_columns(table: pa.Table) -> list[list[int]]:
+    """The places of the columns of text, small ones together: a pattern takes longer to be made ready than to be looked
+    for in a little text.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for at, kind in enumerate(table.schema.types):
+        if pa.types.is_string(kind):
+            size = table.column(at).nbytes
+            if not groups or size > room:
+                groups.append([])
+                room = _TOGETHER
+            groups[-1].append(at)
+            room -= size
+    return groups
+
+
+def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """A column as plain values: None for null, aware UTC `datetime` for times, equal texts as one object."""
+    if not len(column):
+        return []
+    if isinstance(column, pa.ChunkedArray):
+        return [value for chunk in column.chunks for value in plain(chunk)]
+    if pa.types.is_string(column.type):
+        coded = column.dictionary_encode()
+        known = [*coded.dictionary.to_pylist(), None]
+        codes = coded.indices
+        if codes.null_count:  # the place before the first is the last
+            codes = pc.fill_null(codes.cast(pa.int64()), number(-1))
+        return [known[code] for code in values_of(codes).tolist()]
+    if column.type == _TIME:
+        naive = values_of(column.view(pa.int64())).view("datetime64[us]").astype(object)
+        is_there = column.is_valid().to_pylist() if column.null_count else repeat(object=True, times=len(naive))
+        return [one.replace(tzinfo=UTC) if there else None for one, there in zip(naive, is_there, strict=True)]
+    found: list[Any] = column.to_pylist()
+    return found
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:

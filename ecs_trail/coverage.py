@@ -3,11 +3,13 @@
 import re
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ecs_trail.evidence.integrity.verdict import Integrity
 from ecs_trail.evidence.sources.base import Receipt
 from ecs_trail.times import Window, format_time
+
+if TYPE_CHECKING:
+    from ecs_trail.evidence.integrity.verdict import Integrity
 
 #: Account and Region in the name of a trail log file (CloudTrail User Guide, "CloudTrail log file names").
 _TRAIL_FILE: Final = re.compile(r"(\d{12})_CloudTrail_([a-z0-9-]{1,30})_[^/]*$")
@@ -19,7 +21,7 @@ def evidence_summary(
     events_selected: int,
     window: Window,
     as_of: datetime,
-    integrity: Integrity | None = None,
+    integrity: "Integrity | None" = None,
 ) -> dict[str, Any]:
     """The contract's `evidence` object. Times are UTC; lists are sorted, so that equal reads print equally.
 

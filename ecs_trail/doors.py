@@ -1,49 +1,48 @@
-"""The doors: `read` gives events as one DataFrame, `investigate` gives a case, `collect` fills a store."""
+"""The doors: `read` gives events as one DataFrame, `investigate` gives a case, `collect` fills a store.
 
-from collections.abc import Callable, Sequence
+Behind each door only what it needs is loaded: an investigation of a folder knows no store, no bucket and no digest.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
 from ecs_trail.case import STUCK_AFTER, Case, Focus
-from ecs_trail.case.chains import openings_behind
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.errors import UsageError
-from ecs_trail.evidence.collect import OVERLAP, Collected
-from ecs_trail.evidence.collect import collect as collect_sources
 from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.engines import LOCAL, open_engine
-from ecs_trail.evidence.integrity.shelves import Scope
-from ecs_trail.evidence.integrity.stores import verify_store
-from ecs_trail.evidence.integrity.verdict import Integrity, joined
-from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
 from ecs_trail.evidence.snapshots import RoleSnapshot, read_role_state
-from ecs_trail.evidence.snapshots.taking import Taken, take_snapshot
 from ecs_trail.evidence.sources import open_source
 from ecs_trail.evidence.sources.base import Source, scan
-from ecs_trail.evidence.sources.files import FilesSource
 from ecs_trail.evidence.sources.queries import parse_size
-from ecs_trail.evidence.sources.s3 import S3Source
-from ecs_trail.evidence.sources.store import StoreSource
-from ecs_trail.evidence.store import Store
-from ecs_trail.frames import to_frame
+from ecs_trail.frames import Sheet, to_frame
 from ecs_trail.selection import Selection, bounded, default_selection, focused
 from ecs_trail.selection import session as session_selection
 from ecs_trail.times import Window, aware_time, parse_duration
-from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secret_tables import scrub_table
 from ecs_trail.views.secrets import scrub_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ecs_trail.evidence.collect import Collected
+    from ecs_trail.evidence.integrity.verdict import Integrity
+    from ecs_trail.evidence.snapshots.taking import Taken
+    from ecs_trail.evidence.store import Store
 
 __all__ = ["Store", "collect", "investigate", "read"]
 
-SourceLike = str | Path | Store
+SourceLike: TypeAlias = "str | Path | Store"
 Progress = Callable[[int, int], None]
 
 
 def read(  # noqa: PLR0913 - the options of the command line, each by name
-    source: SourceLike | Sequence[SourceLike],
+    source: "SourceLike | Sequence[SourceLike]",
     *,
     selection: Selection | None = None,
     session: str | None = None,
@@ -55,7 +54,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
     unredacted: bool = False,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """CloudTrail events as one plain DataFrame, for ad hoc work: columns of `EVENT_SCHEMA`, Arrow-backed, UTC.
 
     By default the events an investigation reads; `session="ECSTaskVolumesForEBS"` gives one role session,
@@ -77,7 +76,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
         progress=progress,
         bounds=_bounds(max_expansion),
     )
-    frame = to_frame(evidence.events) if unredacted else scrub_frame(to_frame(evidence.events))
+    frame = to_frame(evidence.events if unredacted else scrub_table(evidence.events))
     newest = evidence.receipt.newest_stamp or datetime.now(UTC)
     summary = evidence_summary(evidence.receipt, events_selected=len(frame), window=window, as_of=window.end or newest)
     frame.attrs["receipt"] = summary if unredacted else scrub_value(summary)
@@ -85,7 +84,7 @@ def read(  # noqa: PLR0913 - the options of the command line, each by name
 
 
 def investigate(  # noqa: PLR0913 - the options of the command line, each by name
-    source: SourceLike | Sequence[SourceLike],
+    source: "SourceLike | Sequence[SourceLike]",
     *,
     since: str | datetime | None = None,
     until: str | datetime | None = None,
@@ -127,8 +126,7 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
     """
     window = _window(since, until)
     selection = focused(bounded(default_selection(), window), account=account, region=region, role=role)
-    scope = Scope(window, account, None)
-    integrity = _integrity(source, scope, public_keys, workers=workers) if verify else None
+    integrity = _integrity(source, window, account, public_keys, workers=workers) if verify else None
     reader = open_engine(engine, workers)
     evidence = scan(
         _sources(source, max_scan, None if checkpoint is None else Path(checkpoint)),
@@ -153,31 +151,40 @@ def investigate(  # noqa: PLR0913 - the options of the command line, each by nam
         unredacted=unredacted,
     )
     if chains:
+        from ecs_trail.case.chains import openings_behind
 
-        def again(asked: Selection) -> pd.DataFrame:
+        def again(asked: Selection) -> Sheet:
             read_again = scan(
                 _sources(source, max_scan), asked, engine=reader, progress=progress, bounds=_bounds(max_expansion)
             )
-            found = to_frame(read_again.events)
-            return found if unredacted else scrub_frame(found)
+            return Sheet.of_table(read_again.events if unredacted else scrub_table(read_again.events))
 
-        case.openings = openings_behind(case, again)
+        case.sheets.openings = openings_behind(case.sheets, again)
     return case
 
 
 def _integrity(
-    source: SourceLike | Sequence[SourceLike],
-    scope: Scope,
+    source: "SourceLike | Sequence[SourceLike]",
+    window: Window,
+    account: str | None,
     public_keys: Sequence[str | Path],
     *,
     workers: int | None,
-) -> Integrity:
+) -> "Integrity":
     """The verdict on every source that can hold digests, or is a store with a manifest; the others have none."""
-    listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
+    from ecs_trail.evidence.integrity.shelves import Scope
+    from ecs_trail.evidence.integrity.stores import verify_store
+    from ecs_trail.evidence.integrity.verdict import joined
+    from ecs_trail.evidence.integrity.verifying import WORKERS, verify_digests
+    from ecs_trail.evidence.sources.files import FilesSource
+    from ecs_trail.evidence.sources.s3 import S3Source
+    from ecs_trail.evidence.store import Store
+
+    scope = Scope(window, account, None)
     keys = [Path(one) for one in public_keys]
     found: list[Integrity] = []
-    for one in listed:
-        made = StoreSource(one) if isinstance(one, Store) else open_source(str(one))
+    for one in _listed(source):
+        made = _opened(one)
         kept = made.held_store() if isinstance(made, S3Source) else getattr(made, "store", None)
         if isinstance(kept, Store):
             found.append(verify_store(kept))
@@ -187,8 +194,8 @@ def _integrity(
 
 
 def collect(  # noqa: PLR0913 - the options of the command line, each by name
-    source: SourceLike | Sequence[SourceLike],
-    store: str | Path | Store,
+    source: "SourceLike | Sequence[SourceLike]",
+    store: "str | Path | Store",
     *,
     selection: Selection | None = None,
     since: str | datetime | None = None,
@@ -197,21 +204,27 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
     volumes: Sequence[str | Path] = (),
     account: str | None = None,
     region: str | None = None,
-    overlap: str | timedelta = OVERLAP,
+    overlap: str | timedelta | None = None,
     workers: int = 1,
     engine: str = LOCAL,
     max_expansion: str | int | None = None,
     progress: Progress | None = None,
-) -> Collected:
+) -> "Collected":
     """Read evidence into a store, which is made where there is none; a further call reads only what is new.
 
     By default the events an investigation reads. A call that was ended in any way is continued by the same call.
-    Sources that are asked by time are asked from their last complete run on, less `overlap`, as events come late.
+    Sources that are asked by time are asked from their last complete run on, less `overlap` (six hours if left open),
+    as events come late.
     `account` and `region` narrow it as they narrow an investigation: what reaches into the place from elsewhere stays.
     `workers` processes read, or the executors of Spark with `engine="spark"`: the store is the same. Raises
     `UsageError` for a source that is not there and a store that cannot be written, `AccessError` where AWS
     refuses; what was read until then is kept.
     """
+    from ecs_trail.evidence.collect import OVERLAP
+    from ecs_trail.evidence.collect import collect as collect_sources
+    from ecs_trail.evidence.store import Store
+
+    before = OVERLAP if overlap is None else overlap
     return collect_sources(
         _sources(source),
         store if isinstance(store, Store) else Store(store),
@@ -220,7 +233,7 @@ def collect(  # noqa: PLR0913 - the options of the command line, each by name
         progress=progress,
         task_files=[Path(one) for one in tasks],
         volume_files=[Path(one) for one in volumes],
-        overlap=parse_duration(overlap) if isinstance(overlap, str) else overlap,
+        overlap=parse_duration(before) if isinstance(before, str) else before,
         bounds=_bounds(max_expansion),
     )
 
@@ -231,7 +244,7 @@ def snapshot(
     *,
     clusters: Sequence[str] = (),
     roles: Sequence[str] = (),
-) -> Taken:
+) -> "Taken":
     """Save the state of ECS tasks and services, ECS-managed EBS volumes and infrastructure roles now; reads only.
 
     Dated JSON files go into the folder `output`; they are what `tasks`, `volumes` and `role_state` of `investigate`
@@ -239,26 +252,37 @@ def snapshot(
     that tasks and services name. What AWS refuses is in `problems`, with the missing action. Raises `AccessError` when
     nothing at all could be read.
     """
+    from ecs_trail.evidence.snapshots.taking import take_snapshot
+
     listed = [regions] if isinstance(regions, str) else list(regions)
     return take_snapshot(Path(output), listed, clusters=clusters, roles=roles)
 
 
 def _sources(
-    source: SourceLike | Sequence[SourceLike], max_scan: str | int | None = None, checkpoint: Path | None = None
+    source: "SourceLike | Sequence[SourceLike]", max_scan: str | int | None = None, checkpoint: Path | None = None
 ) -> list[Source]:
-    listed = [source] if isinstance(source, (str, Path, Store)) else list(source)
+    listed = _listed(source)
     if not listed:
         raise UsageError("no source was given.", hint="give a folder or file with CloudTrail records.")
     limit = parse_size(max_scan) if isinstance(max_scan, str) else max_scan
-    opened = [
-        StoreSource(one) if isinstance(one, Store) else open_source(str(one), max_scan=limit, checkpoint=checkpoint)
-        for one in listed
-    ]
+    opened = [_opened(one, limit, checkpoint) for one in listed]
     if checkpoint is not None and sum(one.name.startswith("api://") for one in opened) != 1:
         raise UsageError(
             "a checkpoint belongs to exactly one api:// source.", hint="api://REGION,REGION reads several Regions."
         )
     return opened
+
+
+def _listed(source: "SourceLike | Sequence[SourceLike]") -> "list[SourceLike]":
+    return list(source) if isinstance(source, Iterable) and not isinstance(source, str) else [source]
+
+
+def _opened(one: "SourceLike", max_scan: int | None = None, checkpoint: Path | None = None) -> Source:
+    if isinstance(one, (str, Path)):
+        return open_source(str(one), max_scan=max_scan, checkpoint=checkpoint)
+    from ecs_trail.evidence.sources.store import StoreSource
+
+    return StoreSource(one)
 
 
 def _bounds(given: str | int | None) -> Bounds:
@@ -305,3 +329,10 @@ def _snapshot(saved: RoleSnapshot) -> Snapshot:
         role_arn=saved.role_arn,
         complete=saved.complete,
     )
+
+
+def __getattr__(name: str) -> Any:
+    """`Store` is one of the doors as well (PEP 562)."""
+    if name != "Store":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("ecs_trail.evidence.store").Store

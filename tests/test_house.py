@@ -6,6 +6,7 @@ fault planted at a time, on small made-up packages: a checker that finds nothing
 
 import ast
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -419,6 +420,13 @@ HELP = ("investigate", "timeline", "report", "verify", "collect", "store")
 @pytest.mark.parametrize("words", [["--help"], ["--version"], [], *([word, "--help"] for word in HELP)])
 def test_help_loads_nothing_heavy(words):
     assert loaded_after(f"from ecs_trail.cli.main import run\nassert run({words!r}) == 0") == set()
+
+
+def test_the_answer_as_json_loads_no_pandas():
+    words = ["investigate", str(ROOT.parent / "sample_logs"), "--format", "json", "--quiet", "--output", os.devnull]
+    assert loaded_after(f"from ecs_trail.cli.main import run\nassert run({words!r}) == 0") == {
+        *("msgspec", "numpy", "pyarrow")
+    }
 
 
 def test_the_check_for_heavy_imports_can_fail():

@@ -8,11 +8,9 @@ failures messages", read on 2026-11-24).
 
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part
 from ecs_trail.calls import Outcome, actor, outcome, refusal
-from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, is_known, rows
 from ecs_trail.payloads import at, json_object, objects, text
 
 PASS_ROLE_DENIALS: Final = FrameSpec(
@@ -48,10 +46,10 @@ _COLUMNS: Final = (
 )
 
 
-def pass_role_denials(events: pd.DataFrame) -> pd.DataFrame:
+def pass_role_denials(events: Sheet) -> Sheet:
     """All such refusals, as `PASS_ROLE_DENIALS`, in the order of the events."""
-    mine = events[(events["event_source"] == "ecs.amazonaws.com") & events["error_code"].notna()]
-    return PASS_ROLE_DENIALS.frame(row for event in rows(mine, _COLUMNS) if (row := _denial(event)) is not None)
+    mine = events.where(event_source="ecs.amazonaws.com", error_code=is_known)
+    return PASS_ROLE_DENIALS.sheet(row for event in rows(mine, _COLUMNS) if (row := _denial(event)) is not None)
 
 
 def _denial(event: Row) -> Row | None:
@@ -94,18 +92,14 @@ LAUNCH_FAILURES: Final = FrameSpec(
 )
 
 
-def launch_failures(events: pd.DataFrame) -> pd.DataFrame:
+def launch_failures(events: Sheet) -> Sheet:
     """All such launches, as `LAUNCH_FAILURES`, and the launches of the same tasks that worked, in the order of events.
 
     Those that worked have no failures; they tell when a failure was over.
     """
-    mine = events[
-        (events["event_source"] == "ecs.amazonaws.com")
-        & events["event_name"].isin(["RunTask", "StartTask"])
-        & events["error_code"].isna()
-    ]
+    mine = events.where(event_source="ecs.amazonaws.com", event_name=("RunTask", "StartTask"), error_code=None)
     columns = (*_COLUMNS, "response_elements")
-    return LAUNCH_FAILURES.frame(row for event in rows(mine, columns) if (row := _launch(event)) is not None)
+    return LAUNCH_FAILURES.sheet(row for event in rows(mine, columns) if (row := _launch(event)) is not None)
 
 
 def _launch(event: Row) -> Row | None:

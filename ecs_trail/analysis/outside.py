@@ -6,11 +6,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part
 from ecs_trail.calls import actor, made_by_ecs
-from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.payloads import json_object, text
 from ecs_trail.vocabulary import Effect, Purpose
 
@@ -79,17 +77,17 @@ _COLUMNS: Final = (
 )
 
 
-def outside_changes(events: pd.DataFrame) -> pd.DataFrame:
+def outside_changes(events: Sheet) -> Sheet:
     """All such writes, as `OUTSIDE_CHANGES`, in the order of the events."""
     found: list[Row] = []
     for source, names in _NAMES.items():
-        mine = events[(events["event_source"] == source) & events["event_name"].isin(names)]
+        mine = events.where(event_source=source, event_name=names)
         found.extend(
             _row(event)
             for event in rows(mine, _COLUMNS)
             if not made_by_ecs(event["invoked_by"], event["source_ip_address"], event["session_name"])
         )
-    return OUTSIDE_CHANGES.frame(sorted(found, key=lambda row: (row["event_time"], row["event_id"])))
+    return OUTSIDE_CHANGES.sheet(sorted(found, key=lambda row: (row["event_time"], row["event_id"])))
 
 
 def _row(event: Row) -> Row:
@@ -113,12 +111,12 @@ def _row(event: Row) -> Row:
     }
 
 
-def outside_causes(outside: pd.DataFrame, calls: pd.DataFrame, blamed: Mapping[str, Sequence[str]]) -> list[Row]:
+def outside_causes(outside: Sheet, calls: Sheet, blamed: Mapping[str, Sequence[str]]) -> list[Row]:
     """The blamed changes that were made to no role, in the columns the contract gives changes, oldest first.
 
     `blamed` maps event ids of causes to the ARNs of the roles whose work they stopped; ids of role changes are ignored.
     """
-    tags = calls[calls["event_name"].isin(["CreateTags", "DeleteTags"])]
+    tags = calls.where(event_name=("CreateTags", "DeleteTags"))
     found = {row["event_id"]: row for row in (*rows(tags), *rows(outside)) if row["event_id"] in blamed}
     return [
         {

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, parse_arn, role_key, task_cluster
 from ecs_trail.calls import made_by_ecs, refusal
 from ecs_trail.event_names import (
@@ -21,7 +19,7 @@ from ecs_trail.event_names import (
     KEY_EVENTS,
     VOLUME_EVENTS,
 )
-from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, each, rows
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, Sheet, each, rows
 from ecs_trail.payloads import Object, at, json_list, json_object, objects, text, texts
 from ecs_trail.vocabulary import ECS_HOSTS, SECRET_PREFIX, SESSION_PURPOSES, Purpose
 
@@ -68,13 +66,13 @@ _USE_COLUMNS: Final = (
 
 
 def role_uses(
-    events: pd.DataFrame,
-    calls: pd.DataFrame,
-    task_states: pd.DataFrame,
+    events: Sheet,
+    calls: Sheet,
+    task_states: Sheet,
     named: Iterable[str] = (),
     *,
-    service_states: pd.DataFrame | None = None,
-) -> pd.DataFrame:
+    service_states: Sheet | None = None,
+) -> Sheet:
     """How each infrastructure role is known, as `ROLE_USES`. `named` holds role ARNs the user gave, `service_states`
     saved configurations of services (`service_arn`, `cluster`, `settings` as JSON text).
     """
@@ -91,7 +89,7 @@ def role_uses(
     whole = _whole_arns(found.values())
     for use in found.values():
         use["role_arn"] = whole[(use["account"], use["role_name"])]
-    return ROLE_USES.frame(sorted(found.values(), key=_use_order))
+    return ROLE_USES.sheet(sorted(found.values(), key=_use_order))
 
 
 def configured_roles(request: Object) -> Iterator[tuple[str, Purpose]]:
@@ -116,51 +114,51 @@ class Scope:
     keys: frozenset[str]
 
 
-def scope_of(events: pd.DataFrame, uses: pd.DataFrame, calls: pd.DataFrame, named_policies: Iterable[str]) -> Scope:
+def scope_of(events: Sheet, uses: Sheet, calls: Sheet, named_policies: Iterable[str]) -> Scope:
     """Gather the ids: roles from their uses, policies from what was ever on such a role, the rest from ECS's work."""
     roles = frozenset((use["account"], use["role_name"]) for use in rows(uses))
     folded = {(account, name.casefold()) for account, name in roles}
     policies, secrets, authorities, keys = set(named_policies), set[str](), set[str](), set[str]()
-    role_writes = events[(events["event_source"] == "iam.amazonaws.com") & events["event_name"].isin(IAM_ROLE_WRITES)]
+    role_writes = events.where(event_source="iam.amazonaws.com", event_name=IAM_ROLE_WRITES)
     for row in rows(role_writes, ("account_id", "request_parameters")):
         request = json_object(row["request_parameters"])
         if (row["account_id"], (text(request.get("roleName")) or "").casefold()) in folded:
             policies.update(filter(None, (text(request.get("policyArn")), text(request.get("permissionsBoundary")))))
-    sessions = _by_session(events)
-    for row in each(sessions[sessions["event_source"] != "ec2.amazonaws.com"], ("request_parameters",)):
+    sessions = _by_session(events).where(event_source=lambda source: source != "ec2.amazonaws.com")
+    for row in each(sessions, ("request_parameters",)):
         request = json_object(row["request_parameters"])
         authorities.update(filter(None, (text(request.get("certificateAuthorityArn")),)))
         secrets.update(filter(None, (text(request.get("secretId")),)))
         keys.update(filter(None, (text(request.get("keyId")), text(request.get("kmsKeyId")))))
-    for row in rows(events[events["event_source"] == "ecs.amazonaws.com"], ("request_parameters",)):
+    for row in rows(events.where(event_source="ecs.amazonaws.com"), ("request_parameters",)):
         keys.update(_configured_keys(json_object(row["request_parameters"])))
         authorities.update(_configured_authorities(json_object(row["request_parameters"])))
-    volumes = frozenset(calls["volume_id"].dropna())
-    keys.update(calls["kms_key_id"].dropna())
+    volumes = frozenset(filter(None, calls.column("volume_id")))
+    keys.update(filter(None, calls.column("kms_key_id")))
     return Scope(roles, frozenset(policies), volumes, frozenset(secrets), frozenset(authorities), frozenset(keys))
 
 
-def trim(events: pd.DataFrame, scope: Scope, calls: pd.DataFrame) -> pd.DataFrame:
+def trim(events: Sheet, scope: Scope, calls: Sheet) -> Sheet:
     """The events that belong to the evidence now that ids are known; order and columns stay."""
-    source, name = events["event_source"], events["event_name"]
-    volume_events = frozenset(calls["event_id"].dropna())
     # Session names are data: what ECS does under a name nobody documented counts where the role is known.
-    issuers = [arn for arn in events["session_issuer_arn"].dropna().unique() if role_key(arn) in scope.roles]
-    keep = (
-        events["session_name"].isin(SESSION_PURPOSES)
-        | events["requested_session_name"].isin(SESSION_PURPOSES)
-        | (events["session_issuer_arn"].isin(issuers) & events["invoked_by"].isin(list(ECS_HOSTS)))
-        | ((source == "ecs.amazonaws.com") & name.isin(ECS_WRITES))
-        | source.isin(["organizations.amazonaws.com", "cloudtrail.amazonaws.com"])
-        | ((source == "ec2.amazonaws.com") & events["event_id"].isin(volume_events))
-    ).fillna(value=False)
-    asked = events[~keep]
-    columns = ("event_id", "event_source", "event_name", "account_id", "request_parameters", "response_elements")
-    more = {row["event_id"] for row in each(asked, (*columns, *_TOUCH_COLUMNS)) if _touches(row, scope)}
-    return events[keep | events["event_id"].isin(more)]
+    issuers = {arn for arn in set(events.column("session_issuer_arn")) if role_key(arn) in scope.roles}
+    sure = (
+        {"session_name": SESSION_PURPOSES},
+        {"requested_session_name": SESSION_PURPOSES},
+        {"session_issuer_arn": issuers, "invoked_by": ECS_HOSTS},
+        {"event_source": "ecs.amazonaws.com", "event_name": ECS_WRITES},
+        {"event_source": ("organizations.amazonaws.com", "cloudtrail.amazonaws.com")},
+        {"event_source": "ec2.amazonaws.com", "event_id": frozenset(calls.column("event_id"))},
+    )
+    asked = events.without(events.where_any(*sure))
+    more = {row["event_id"] for row in each(asked, _TOUCH_COLUMNS) if _touches(row, scope)}
+    return events.where_any(*sure, {"event_id": more})
 
 
-_TOUCH_COLUMNS: Final = ("error_message", "resources", "additional_event_data", "target_role_arn")
+_TOUCH_COLUMNS: Final = (
+    *("event_id", "event_source", "event_name", "account_id", "request_parameters", "response_elements"),
+    *("error_message", "resources", "additional_event_data", "target_role_arn"),
+)
 
 
 def _touches(row: Mapping[str, Any], scope: Scope) -> bool:
@@ -222,15 +220,15 @@ def _arns(row: Mapping[str, Any]) -> list[str]:
     return [arn for arn in (*listed, text(extra.get("ARN")), text(extra.get("SecretId"))) if arn]
 
 
-def _uses(events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, named: Iterable[str]) -> Iterator[Row]:
+def _uses(events: Sheet, calls: Sheet, task_states: Sheet, named: Iterable[str]) -> Iterator[Row]:
     alike = [name for name in _USE_COLUMNS if name not in {"event_id", "event_time", "request_parameters"}]
-    for row in rows(_by_session(events).drop_duplicates(alike), _USE_COLUMNS):
+    for row in rows(_by_session(events).first_of(alike), _USE_COLUMNS):
         asked = row["requested_session_name"] if row["event_name"] == "AssumeRole" else None
         session = asked or row["session_name"]
         arn = row["target_role_arn"] if asked else row["session_issuer_arn"]
         if arn and made_by_ecs(row["invoked_by"], row["source_ip_address"], session):
             yield _use(arn, SESSION_PURPOSES[session], row, "assume_role" if asked else "session")
-    for row in rows(events[events["event_source"] == "ecs.amazonaws.com"], _USE_COLUMNS):
+    for row in rows(events.where(event_source="ecs.amazonaws.com"), _USE_COLUMNS):
         request = json_object(row["request_parameters"])
         for arn, purpose in configured_roles(request):
             yield {
@@ -238,7 +236,7 @@ def _uses(events: pd.DataFrame, calls: pd.DataFrame, task_states: pd.DataFrame, 
                 "cluster": last_part(text(request.get("cluster"))) or None,
             }
     names = ["role_arn", "region", "task_arn", "cluster"]
-    for row in rows(calls.drop_duplicates(names), (*names, "event_id", "event_time")):
+    for row in rows(calls.first_of(names), (*names, "event_id", "event_time")):
         cluster = row["cluster"] or task_cluster(row["task_arn"])
         if row["role_arn"] and cluster:
             yield {
@@ -298,10 +296,8 @@ def _use(arn: str, purpose: Purpose, row: Mapping[str, Any], kind: str) -> Row:
     }
 
 
-def _by_session(events: pd.DataFrame) -> pd.DataFrame:
-    known = list(SESSION_PURPOSES)
-    mine = events["session_name"].isin(known) | events["requested_session_name"].isin(known)
-    return events[mine.fillna(value=False)]
+def _by_session(events: Sheet) -> Sheet:
+    return events.where_any({"session_name": SESSION_PURPOSES}, {"requested_session_name": SESSION_PURPOSES})
 
 
 def _whole_arns(uses: Iterable[Row]) -> dict[tuple[str, str], str]:

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
 from ecs_trail.collector import collector_paused
 from ecs_trail.event_names import VOLUME_EVENTS
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, each, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, each, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,
@@ -113,13 +111,13 @@ _COLUMNS: Final = (
 )
 
 
-def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
+def volume_calls(events: Sheet, task_states: Sheet) -> Sheet:
     """All calls on ECS-managed volumes, as `VOLUME_CALLS`, in the order of the events.
 
     A volume is ECS-managed when ECS created it with the reserved tags, when ECS's volume session touched it, or when a
     saved task state names it. Calls of others count once the volume is known.
     """
-    mine = events[(events["event_source"] == "ec2.amazonaws.com") & events["event_name"].isin(VOLUME_EVENTS)]
+    mine = events.where(event_source="ec2.amazonaws.com", event_name=VOLUME_EVENTS)
     with collector_paused():
         calls = [call for event in each(mine, _COLUMNS) for call in _calls_of(event)]
     owners = _owners(calls, task_states)
@@ -130,7 +128,7 @@ def volume_calls(events: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFram
         if owner is not None:
             for name in ("task_arn", "role_arn", "cluster", "service"):
                 call[name] = call[name] or owner[name]
-    return VOLUME_CALLS.frame(kept)
+    return VOLUME_CALLS.sheet(kept)
 
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,7 +139,7 @@ _CALL_COLUMNS: Final = tuple(
 )
 
 
-def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
+def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
     """Lifecycles of ECS-managed volumes, as `VOLUMES`, ordered by volume id.
 
     `state` is what the calls alone show; `analysis.links` refines it once tasks are known. Times are UTC.
@@ -154,7 +152,7 @@ def volumes(calls: pd.DataFrame, task_states: pd.DataFrame) -> pd.DataFrame:
     saved = {row["volume_id"]: row for row in states if row["volume_id"]}
     for volume_id in saved:
         grouped.setdefault(volume_id, [])
-    return VOLUMES.frame(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
+    return VOLUMES.sheet(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
 
 
 _TAGGING: Final = frozenset({"CreateVolume", "CreateTags", "DeleteTags"})
@@ -252,7 +250,7 @@ def _is_ecs_volume_work(call: Row) -> bool:
     return call["tagged"] or SESSION_PURPOSES.get(call["session_name"] or "") is Purpose.VOLUMES
 
 
-def _owners(calls: list[Row], task_states: pd.DataFrame) -> dict[str, Row]:
+def _owners(calls: list[Row], task_states: Sheet) -> dict[str, Row]:
     """Volume id -> the task, role, cluster and service it belongs to."""
     names = ("task_arn", "role_arn", "cluster", "service")
     owners: dict[str, Row] = {}

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part
 from ecs_trail.calls import role_of_session
-from ecs_trail.case.frames import CaseFrames
+from ecs_trail.case.sheets import CaseSheets
 from ecs_trail.event_names import SESSION_OPENINGS
-from ecs_trail.frames import rows
+from ecs_trail.frames import Row, Sheet, rows
+from ecs_trail.schema import EVENT_COLUMNS
 from ecs_trail.selection import Clause, Selection
 from ecs_trail.times import Window
 
@@ -25,14 +24,14 @@ _LONGEST_SESSION: Final = timedelta(hours=12)
 _STEPS: Final = 5
 
 
-def openings_behind(case: CaseFrames, read: Callable[[Selection], pd.DataFrame]) -> pd.DataFrame | None:
+def openings_behind(case: CaseSheets, read: Callable[[Selection], Sheet]) -> Sheet | None:
     """The calls that opened the sessions behind the changes of a case's roles, step by step; None where there are none.
 
     `read` gives the events of a selection from the sources of the case.
     """
     start = case.window.start - _LONGEST_SESSION if case.window.start is not None else None
     window = Window(start, case.window.end)
-    found: list[pd.DataFrame] = []
+    found: list[Row] = []
     asked: set[str] = set()
     wanted = _sessions(row["actor"] for row in rows(case.role_changes, ("actor",)))
     for _ in range(_STEPS):
@@ -41,10 +40,11 @@ def openings_behind(case: CaseFrames, read: Callable[[Selection], pd.DataFrame])
             break
         asked |= fresh
         clause = Clause(frozenset(fresh), _STS, SESSION_OPENINGS, failed=False, window=window)
-        frame = read(Selection((clause,)))
-        found.append(frame)
-        wanted = _sessions(frame["identity_arn"].dropna())
-    return pd.concat(found, ignore_index=True).drop_duplicates("event_id") if found else None
+        sheet = read(Selection((clause,)))
+        found += rows(sheet)
+        wanted = _sessions(sheet.column("identity_arn"))
+    columns = {name: kind for name, (kind, _) in EVENT_COLUMNS.items()}
+    return Sheet.of_rows(found, columns).first_of(["event_id"]) if asked else None
 
 
 def _sessions(arns: Iterable[str]) -> set[str]:

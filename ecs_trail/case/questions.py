@@ -1,4 +1,7 @@
-"""What a person asks a case: explain a task, show a record, judge an action, guard a change, give the answer."""
+"""What a person asks a case: explain a task, show a record, judge an action, guard a change, give the answer.
+
+Each question loads what it needs: the answer itself needs no picture, no page and no pandas.
+"""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -6,27 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import pandas as pd
-
-from ecs_trail.analysis.findings.explain import explain_task
 from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles import tables
 from ecs_trail.analysis.roles.changes import RoleKey
-from ecs_trail.analysis.roles.guard import Guarded, guard
-from ecs_trail.analysis.roles.proposals import Proposal
 from ecs_trail.arns import last_part
-from ecs_trail.case.exploring import board_of, show_board, sql_over
 from ecs_trail.case.frames import CaseFrames
-from ecs_trail.case.tables import handout
 from ecs_trail.collector import collector_paused
 from ecs_trail.errors import UsageError
-from ecs_trail.frames import rows, to_frame
+from ecs_trail.frames import rows
 from ecs_trail.times import aware_time, format_time
-from ecs_trail.views.card import html
-from ecs_trail.views.exports import write_atomically
 from ecs_trail.views.investigation import investigation
 from ecs_trail.views.secrets import scrub
-from ecs_trail.views.writers import writer_for
 
 #: Frames of the figures that show a whole case.
 _PICTURED: Final = (
@@ -44,6 +37,10 @@ _FIGURES: Final[Mapping[str, tuple[tuple[str, ...], bool]]] = {
 }
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from ecs_trail.analysis.roles.guard import Guarded
+    from ecs_trail.analysis.roles.proposals import Proposal
     from ecs_trail.views.timeline.widget import TimelineWidget
 
 
@@ -52,17 +49,20 @@ class Case(CaseFrames):
 
     def explain(self, task_arn: str) -> str:
         """The chain of evidence of one task (ARN or id), in words. Raises `UsageError` for an unknown task."""
-        found = [task for task in rows(self.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
+        from ecs_trail.analysis.findings.explain import explain_task
+
+        sheets = self.sheets
+        found = [task for task in rows(sheets.tasks) if task_arn in {task["task_arn"], last_part(task["task_arn"])}]
         if not found:
             raise UsageError(
                 f"no task '{task_arn}' in this case.", hint="case.tasks lists them; give an ARN or its last part."
             )
         task = found[0]
-        calls = [call for call in rows(self.volume_calls) if call["task_arn"] == task["task_arn"]]
-        changes = {one["event_id"]: one for one in (*rows(self.outside_changes), *calls, *rows(self.role_changes))}
-        outage = next((one for one in rows(self.outages) if one["id"] == task["outage_id"]), None)
+        calls = [call for call in rows(sheets.volume_calls) if call["task_arn"] == task["task_arn"]]
+        changes = {one["event_id"]: one for one in (*rows(sheets.outside_changes), *calls, *rows(sheets.role_changes))}
+        outage = next((one for one in rows(sheets.outages) if one["id"] == task["outage_id"]), None)
         mine = next(
-            (one for one in rows(self.findings) if one["rivals"] and task["task_arn"] in one["task_arns"]), None
+            (one for one in rows(sheets.findings) if one["rivals"] and task["task_arn"] in one["task_arns"]), None
         )
         return explain_task(task, calls, changes, outage, rivals=mine["rivals"] if mine else (), as_of=self.as_of)
 
@@ -81,10 +81,12 @@ class Case(CaseFrames):
         """
         return self.history.allowed(self._role(role), action, _moment(at))
 
-    def guard(self, *changes: Proposal | str, role: str | None = None) -> Guarded:
+    def guard(self, *changes: "Proposal | str", role: str | None = None) -> "Guarded":
         """What changes (`"delete"`, `"detach:ARN"`, a `Proposal`) would break if they were made at `as_of`."""
-        frames = {name: getattr(self, name) for name in ("tasks", "tls", "role_uses")}
-        frames["events"] = self._shown(to_frame(self.evidence.events))
+        from ecs_trail.analysis.roles.guard import guard
+
+        frames = {name: getattr(self.sheets, name) for name in ("tasks", "tls", "role_uses")}
+        frames["events"] = self.sheets.events_read
         return guard(self.history, self._role(role), changes, frames, as_of=self.as_of, snapshots=self.snapshots)
 
     def timeline(self, *, notes: str | Path | None = None) -> "TimelineWidget":
@@ -93,20 +95,24 @@ class Case(CaseFrames):
         `notes` names a JSON file that keeps notes and stars on events. `selection`, `selected_events`, `linked(name)`
         and `notes` of the widget are frames. Raises `MissingExtraError` without the extra `notebook`.
         """
+        from ecs_trail.case.exploring import board_of, show_board
+
         return show_board(board_of(self), self, notes)
 
-    def sql(self, query: str) -> pd.DataFrame:
+    def sql(self, query: str) -> "pd.DataFrame":
         """The answer of a SQL query (DuckDB's dialect) over the frames of this case, by their names, in memory.
 
         Tables: `events` (without the raw records), `tasks`, `volumes`, `tls`, `outages`, `role_changes`, `findings` and
         every other frame. No file and no network can be reached. Raises `UsageError` for a wrong query and
         `MissingExtraError` without the extra `sql`.
         """
+        from ecs_trail.case.exploring import sql_over
+
         return sql_over(self, query)
 
-    def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> pd.DataFrame:
+    def role_diff(self, start: str | datetime, end: str | datetime, *, role: str | None = None) -> "pd.DataFrame":
         """What differs in a role between two moments: one row per aspect, with the value before and after."""
-        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end))
+        return tables.role_diff(self.history, self._role(role), _moment(start), _moment(end)).frame
 
     def report(
         self,
@@ -123,6 +129,10 @@ class Case(CaseFrames):
         `UsageError` for another kind and for a place that cannot be written, `MissingExtraError` where an optional
         package is missing.
         """
+        from ecs_trail.case.tables import handout
+        from ecs_trail.views.whole_files import write_atomically
+        from ecs_trail.views.writers import writer_for
+
         target, write = Path(path), writer_for(path, kind)
         whole = self.document | ({"notes": dict(notes)} if notes else {})
         data = write(*handout(self, whole, redacted=redacted))
@@ -139,7 +149,7 @@ class Case(CaseFrames):
         Options go to the figure: `theme="dark"`, `most=40`, `role=ARN`. Raises `UsageError` for another name,
         `MissingExtraError` without plotly.
         """
-        from ecs_trail.views import figures  # noqa: PLC0415 - plotly is an extra
+        from ecs_trail.views import figures
 
         if name not in figures.__all__:
             raise UsageError(f"there is no figure '{name}'.", hint=f"choose one of {', '.join(figures.__all__)}.")
@@ -150,8 +160,10 @@ class Case(CaseFrames):
         options = ({"as_of": self.as_of} if judged else {}) | options
         return getattr(figures, name)(*(self.frame(one) for one in needed), **options)
 
-    def frame(self, name: str) -> pd.DataFrame:
+    def frame(self, name: str) -> "pd.DataFrame":
         """A frame of the case by its name, as `case.tasks` gives it. Raises `UsageError` for an unknown name."""
+        import pandas as pd
+
         found = getattr(self, name, None)
         if not isinstance(found, pd.DataFrame):
             raise UsageError(f"a case has no frame '{name}'.", hint="tasks, volumes, tls, outages, findings, …")
@@ -161,17 +173,21 @@ class Case(CaseFrames):
     def document(self) -> dict[str, Any]:
         """The investigation as the contract's JSON document."""
         with collector_paused():
-            return investigation(self._frames() | {"findings": self.findings}, self._evidence(), self.as_of)
+            sheets = self.sheets
+            return investigation(sheets.all() | {"findings": sheets.findings}, sheets.summary(), self.as_of)
 
     def __repr__(self) -> str:
         """One line: how much was read and what was found."""
-        ongoing = sum(row["status"] == "ongoing" for row in rows(self.findings))
+        sheets = self.sheets
+        ongoing = sum(row["status"] == "ongoing" for row in rows(sheets.findings))
         return (
-            f"<Case as of {format_time(self.as_of)}: {len(self._events)} events, {len(self.tasks)} tasks, "
-            f"{len(self.findings)} findings, {ongoing} ongoing>"
+            f"<Case as of {format_time(self.as_of)}: {len(sheets.events)} events, {len(sheets.tasks)} tasks, "
+            f"{len(sheets.findings)} findings, {ongoing} ongoing>"
         )
 
     def _repr_html_(self) -> str:
+        from ecs_trail.views.card import html
+
         return html(self.document)
 
     def _role(self, role: str | None) -> RoleKey:

@@ -3,16 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
-
-import pandas as pd
+from typing import Any
 
 from ecs_trail.evidence.snapshots.service_states import SERVICE_STATES
 from ecs_trail.evidence.snapshots.volume_states import VOLUME_STATES
 from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Row, Sheet, rows
 from ecs_trail.times import Window
-from ecs_trail.views.secret_frames import scrub_frame
+from ecs_trail.views.secret_tables import scrub_table
 from ecs_trail.views.secrets import scrub_value
 
 
@@ -32,33 +31,33 @@ class SavedStates:
         return self.evidence.receipt
 
     @cached_property
-    def task_states(self) -> pd.DataFrame:
+    def task_states(self) -> Sheet:
         """Saved task states."""
-        return TASK_STATES.frame(self._seen_by_then(self.evidence.task_states))
+        return TASK_STATES.sheet(self._seen_by_then(self.evidence.task_states))
 
     @cached_property
-    def missing_tasks(self) -> pd.DataFrame:
+    def missing_tasks(self) -> Sheet:
         """Tasks that ECS was asked for and no longer knew."""
-        return MISSING_TASKS.frame(self._seen_by_then(self.evidence.missing_tasks))
+        return MISSING_TASKS.sheet(self._seen_by_then(self.evidence.missing_tasks))
 
     @cached_property
-    def volume_states(self) -> pd.DataFrame:
+    def volume_states(self) -> Sheet:
         """Saved volume states."""
-        return VOLUME_STATES.frame(self._seen_by_then(self.evidence.volume_states))
+        return VOLUME_STATES.sheet(self._seen_by_then(self.evidence.volume_states))
 
     @cached_property
-    def service_states(self) -> pd.DataFrame:
+    def service_states(self) -> Sheet:
         """Saved configurations of services."""
-        return SERVICE_STATES.frame(self._seen_by_then(self.evidence.service_states))
+        return SERVICE_STATES.sheet(self._seen_by_then(self.evidence.service_states))
 
     def _seen_by_then(self, states: Iterable[Row]) -> list[Row]:
         until = self._as_of or self.window.end
         seen = [one for one in states if until is None or one["seen_at"] is None or one["seen_at"] <= until]
         return seen if self.unredacted else [dict(scrub_value(one)) for one in seen]
 
-    def _shown(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _shown(self, events: Any) -> Sheet:
         """Events as they may be seen: secret material is taken out here, so that no later frame can hold it."""
-        return frame if self.unredacted else scrub_frame(frame)
+        return Sheet.of_table(events if self.unredacted else scrub_table(events))
 
     def _newest_state(self) -> datetime | None:
         saved = (self.task_states, self.missing_tasks, self.volume_states)

@@ -59,7 +59,7 @@ def run(
     that it writes lie here.
     """
     from ecs_trail.cli import notebooks
-    from ecs_trail.views.exports import write_atomically
+    from ecs_trail.views.whole_files import write_atomically
 
     if output.suffix not in _ENDINGS:
         raise UsageError(f"'{output}' ends neither with .ipynb nor with .html.", hint="name the file that way.")

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import ecs_trail
 from ecs_trail.errors import MissingExtraError, UsageError
-from ecs_trail.views.exports import write_atomically
 from ecs_trail.views.text import clean, listed
+from ecs_trail.views.whole_files import write_atomically
 
 Notebook = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """Results and their consequences: where bytes go, what is said on stderr, which exit code follows."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ def solve(question: Question, output: Output, answer: "Callable[[Case], None]") 
 
     The frames of a case are computed on first use, so `answer` runs inside as well.
     """
+    # for linear algebra, which nothing here asks for, numpy starts a thread a processor that spins before it rests
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ecs_trail.doors import investigate
 
     with ExitStack() as stack:
@@ -44,7 +47,7 @@ def deliver(output: Output, write: Callable[[IO[bytes]], None]) -> None:
         write(sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    from ecs_trail.views.exports import write_atomically
+    from ecs_trail.views.whole_files import write_atomically
 
     write_atomically(output.path, write)
 
@@ -91,7 +94,7 @@ def finish(case: "Case", output: Output) -> None:
         if len(lost) > _PROBLEMS_SAID:
             rest = len(lost) - _PROBLEMS_SAID
             click.echo(f"  … and {rest:,} more, listed by investigate --format json.", err=True)
-    found = FOUND if output.exit_code and len(case.findings) else 0
+    found = FOUND if output.exit_code and len(case.sheets.findings) else 0
     code = max(PARTIAL if lost else 0, _integrity_code(case), found)
     if code:
         click.get_current_context().exit(code)

@@ -78,7 +78,7 @@ def check(question: Question, output: Output, *, purposes: tuple[str, ...]) -> N
         saved = [one.captured_at for one in case.snapshots if (one.account, one.role_name) == key]
         wanted = [Purpose(one) for one in purposes] or list(case.history.purposes[key]) or [Purpose.VOLUMES]
         frame = role_check(case.history, key, wanted, max([case.as_of, *saved]))
-        deliver(output, lambda stream: write_frame(frame, output.kind, stream))
+        deliver(output, lambda stream: write_frame(frame.frame, output.kind, stream))
         finish(case, Output(output.kind, output.path, output.quiet, exit_code=False))
         if output.exit_code and any(row["verdict"] in _BAD for row in rows(frame)):
             click.get_current_context().exit(FOUND)

@@ -212,10 +212,10 @@ def _publish(case: "Case", shelf: Shelf, schedule: Schedule, found: Mapping[str,
 
 def _tell(schedule: Schedule, found: Mapping[str, Any], where: str) -> None:
     """Say what changed: on stdout, in the webhook file, to the topic. A failure here leaves the state as it was."""
-    from ecs_trail.views.exports import write_atomically
     from ecs_trail.views.news import headline, news
     from ecs_trail.views.plain import dumped
     from ecs_trail.views.redact import redact
+    from ecs_trail.views.whole_files import write_atomically
 
     told = redact(found)[0] if schedule.redact else found
     text = news(told)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import counted, number, numbers, text, texts
+from ecs_trail.arrays import counted, number, numbers, plain, text, texts
 from ecs_trail.event_names import IAM_CHANGE_RANKS, ORGANIZATION_CHANGE_RANKS
 from ecs_trail.evidence.ledger import Problem
 from ecs_trail.evidence.packing import REBUILT, Chunk, gather, gather_raw, opened
@@ -111,7 +111,7 @@ def _copies(keys: pa.Table, packed: list[Chunk]) -> tuple[list[int], list[Proble
     flags = opened(packed, [REBUILT])[REBUILT].take(places).to_pylist()
     texts = gather_raw(packed, places)
     candidates = zip(
-        places.to_pylist(), zip(*(keys.column(name).take(places).to_pylist() for name in KEYS), strict=True), flags,
+        places.to_pylist(), zip(*(plain(keys.column(name).take(places)) for name in KEYS), strict=True), flags,
         texts, strict=True,
     )  # fmt: skip
     groups: dict[tuple[str, str | None], list[_Copy]] = {}

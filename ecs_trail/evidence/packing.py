@@ -47,6 +47,11 @@ _SMALL: Final = 16 << 20
 
 def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
     """Rows (tuples in the order of `EVENT_SCHEMA`) with their flags as one packed chunk."""
+    return _sealed(open_batch(rows, rebuilt))
+
+
+def open_batch(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> pa.RecordBatch:
+    """The same as a chunk that is open: for the last rows, which are soon asked for and would be opened at once."""
     columns = [*(zip(*rows, strict=True) if rows else (() for _ in EVENT_SCHEMA)), rebuilt]
     arrays = []
     for field, values in zip(_PACKED_SCHEMA, columns, strict=True):
@@ -54,7 +59,7 @@ def pack(rows: list[tuple[Any, ...]], rebuilt: list[bool]) -> bytes:
             arrays.append(texts(values).dictionary_encode())
         else:
             arrays.append(array_of(values, field.type))
-    return _sealed(pa.record_batch(arrays, schema=_PACKED_SCHEMA))
+    return pa.record_batch(arrays, schema=_PACKED_SCHEMA)
 
 
 def pack_table(table: pa.Table) -> bytes:

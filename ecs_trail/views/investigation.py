@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Row, Sheet, rows
 from ecs_trail.payloads import json_object
 from ecs_trail.times import format_time
 
@@ -64,7 +62,7 @@ _LEFT_OUT: Final = frozenset({"access_key_id"})
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})
 
 
-def investigation(frames: Mapping[str, pd.DataFrame], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+def investigation(frames: Mapping[str, Sheet], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
     """The document of a case. `frames` by name; `evidence` is the contract's object of that name; `as_of` is UTC."""
     document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
     for section, first in _SECTIONS.items():

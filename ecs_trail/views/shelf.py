@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from ecs_trail.errors import UsageError
-from ecs_trail.views.exports import write_atomically
+from ecs_trail.views.whole_files import write_atomically
 
 LAST: Final = "last.json"
 _LOCK: Final = ".lock"

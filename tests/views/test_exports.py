@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from ecs_trail.errors import UsageError
 from ecs_trail.frames import COUNT, FLAG, NUMBER, TEXT, TEXTS, TIME, FrameSpec
-from ecs_trail.views.exports import FORMATS, write_atomically, write_frame
+from ecs_trail.views.exports import FORMATS, write_frame
 from ecs_trail.views.secrets import scrub
+from ecs_trail.views.whole_files import write_atomically
 
 SPEC = FrameSpec(
     "things",

@@ -11,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import actor, role_of_session
 from ecs_trail.event_names import SESSION_OPENINGS
-from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, Frame, FrameSpec, Row, Sheet, as_sheet, rows
 from ecs_trail.payloads import json_object, objects, text
 from ecs_trail.vocabulary import Effect
 
@@ -75,22 +73,23 @@ _ASSUMED: Final = (
 )
 
 
-def actors(events: pd.DataFrame, role_changes: pd.DataFrame, assumed: pd.DataFrame | None = None) -> pd.DataFrame:
+def actors(events: Frame, role_changes: Frame, assumed: "Frame | None" = None) -> Sheet:
     """Who wrote to the roles, as `ACTORS`, oldest first.
 
     `assumed` holds the `AssumeRole` events a session is followed back through; by default those among `events`. An
     investigation reads only few of them, so a chain often ends at the role behind the session.
     """
+    events = as_sheet(events)
     judged = {row["event_id"]: row for row in rows(role_changes)}
-    steps = _openings(events if assumed is None else assumed)
+    steps = _openings(events if assumed is None else as_sheet(assumed))
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows(events[events["event_id"].isin(list(judged))], _COLUMNS):
+    for row in rows(events.where(event_id=judged), _COLUMNS):
         who = actor(row["identity_arn"], row["invoked_by"], row["principal_id"], row["user_name"])
         via = _tool(row)
         stack = _stack(row) if via in {"cloudformation", "cdk"} else None
         groups[who, via, stack, row["source_ip_address"]].append(row)
     found = [_actor(group, members, judged, steps) for group, members in groups.items()]
-    return ACTORS.frame(sorted(found, key=lambda one: (one["first_at"], one["event_ids"])))
+    return ACTORS.sheet(sorted(found, key=lambda one: (one["first_at"], one["event_ids"])))
 
 
 def _actor(
@@ -143,11 +142,10 @@ def _stack(row: Mapping[str, Any]) -> str | None:
     return named.group(1) if named else None
 
 
-def _openings(events: pd.DataFrame) -> dict[tuple[Any, ...], list[Row]]:
+def _openings(events: Sheet) -> dict[tuple[Any, ...], list[Row]]:
     """Successful calls that open a session, by account, role name and session name, in the order of the events."""
     found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    mine = events["event_name"].isin(SESSION_OPENINGS) & events["error_code"].isna()
-    for row in rows(events[mine.fillna(value=False)], _ASSUMED):
+    for row in rows(events.where(event_name=SESSION_OPENINGS, error_code=None), _ASSUMED):
         key = role_key(row["target_role_arn"])
         if key is not None and row["requested_session_name"]:
             found[*key, row["requested_session_name"]].append(row)

@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.conduct.trails import EVERYTHING, LOGGING_GAPS
-from ecs_trail.frames import TEXT, TIME, FrameSpec
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Sheet
 
 INTEGRITY_FAILURES: Final = FrameSpec(
     name="integrity_failures",
@@ -36,7 +34,7 @@ _SEEN: Final = frozenset({"open"})
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def integrity_gaps(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+def integrity_gaps(spans: Iterable[Mapping[str, Any]]) -> Sheet:
     """Spans without proof as `LOGGING_GAPS`: what happened in them may have been taken out of the evidence.
 
     `spans` have `account`, `region`, `trail`, `start`, `end`, `how` and `has_logs`; a start of None is unknown.
@@ -55,4 +53,4 @@ def integrity_gaps(spans: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                 "blind": blind,
             }
         )
-    return LOGGING_GAPS.frame(found)
+    return LOGGING_GAPS.sheet(found)

@@ -11,11 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome, actor, made_by_ecs, outcome, refusal
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.payloads import at, json_list, json_object, objects, text, texts
 from ecs_trail.vocabulary import ECS_HOSTS, SECRET_PREFIX, SESSION_NAMES
 
@@ -77,7 +75,7 @@ _COLUMNS: Final = (
 )
 
 
-def impersonations(events: pd.DataFrame, role_uses: pd.DataFrame, *, only_known: bool = False) -> pd.DataFrame:
+def impersonations(events: Sheet, role_uses: Sheet, *, only_known: bool = False) -> Sheet:
     """Sessions under an ECS name that ECS did not hold, as `IMPERSONATIONS`, oldest first.
 
     A call counts when `invokedBy` is missing and its address is one of a person, or when the address is not known and
@@ -85,10 +83,10 @@ def impersonations(events: pd.DataFrame, role_uses: pd.DataFrame, *, only_known:
     """
     known = {(use["account"], use["role_name"]): use["role_arn"] for use in rows(role_uses)}
     groups: dict[tuple[Any, ...], list[tuple[Row, list[str]]]] = defaultdict(list)
-    named = events["session_name"].isin(SESSION_NAMES) | events["requested_session_name"].isin(SESSION_NAMES)
+    named = events.where_any({"session_name": SESSION_NAMES}, {"requested_session_name": SESSION_NAMES})
     # Nearly every call under such a name is ECS's own: AWS itself writes `invokedBy`, so those need no second look.
-    mine = named.fillna(value=False) & ~events["invoked_by"].isin(ECS_HOSTS).fillna(value=False)
-    for row in rows(events[mine], _COLUMNS):
+    mine = named.where(invoked_by=lambda host: host not in ECS_HOSTS)
+    for row in rows(mine, _COLUMNS):
         signs = _signs(row)
         acting = row["session_name"] in SESSION_NAMES
         arn = (row["session_issuer_arn"] or row["identity_arn"]) if acting else row["target_role_arn"]
@@ -98,28 +96,28 @@ def impersonations(events: pd.DataFrame, role_uses: pd.DataFrame, *, only_known:
         name = row["session_name"] if acting else row["requested_session_name"]
         groups[key, known.get(key, arn), name, row["access_key_id"], row["source_ip_address"]].append((row, signs))
     found = [_impersonation(group, members, known=group[0] in known) for group, members in groups.items()]
-    return IMPERSONATIONS.frame(sorted(found, key=lambda one: (one["first_at"], one["event_ids"])))
+    return IMPERSONATIONS.sheet(sorted(found, key=lambda one: (one["first_at"], one["event_ids"])))
 
 
-def secret_reads(events: pd.DataFrame) -> pd.DataFrame:
+def secret_reads(events: Sheet) -> Sheet:
     """Reads of `ecs-sc!` secrets by principals other than ECS, as `SECRET_READS`, oldest first.
 
     A `Decrypt` counts by the secret's ARN in its encryption context; the one that Secrets Manager makes for ECS is
     ECS's own. One principal's read and the decryption behind it are one row.
     """
-    source, name = events["event_source"], events["event_name"]
-    mine = ((source == "secretsmanager.amazonaws.com") & name.isin(_READS)) | (
-        (source == "kms.amazonaws.com") & (name == "Decrypt")
+    mine = events.where_any(
+        {"event_source": "secretsmanager.amazonaws.com", "event_name": _READS},
+        {"event_source": "kms.amazonaws.com", "event_name": "Decrypt"},
     )
     groups: dict[tuple[str, str], list[tuple[Row, str]]] = defaultdict(list)
-    for row in rows(events[mine.fillna(value=False)], _COLUMNS):
+    for row in rows(mine, _COLUMNS):
         if _of_ecs(row):
             continue
         who = actor(row["identity_arn"], row["invoked_by"], row["principal_id"], row["user_name"])
         for secret in sorted(set(_secrets(row))):
             groups[who, _bare_name(secret)].append((row, secret))
     found = [_reading(*group, members) for group, members in groups.items()]
-    return SECRET_READS.frame(sorted(found, key=lambda one: (one["first_at"], one["event_ids"], one["secret"])))
+    return SECRET_READS.sheet(sorted(found, key=lambda one: (one["first_at"], one["event_ids"], one["secret"])))
 
 
 def _signs(row: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, parse_arn
 from ecs_trail.calls import actor
 from ecs_trail.event_names import TRAIL_WRITES
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.payloads import Object, json_object, objects, text, truth
 
 LOGGING_GAPS: Final = FrameSpec(
@@ -64,12 +62,12 @@ class _Trail:
     open: dict[str, Row]
 
 
-def logging_gaps(events: pd.DataFrame) -> pd.DataFrame:
+def logging_gaps(events: Sheet) -> Sheet:
     """The blind spots of every trail, as `LOGGING_GAPS`, oldest first. A refused write opens none."""
-    mine = (events["event_source"] == _SOURCE) & events["event_name"].isin(TRAIL_WRITES)
+    mine = events.where(event_source=_SOURCE, event_name=TRAIL_WRITES)
     trails: dict[tuple[str, str], _Trail] = {}
     gaps: list[Row] = []
-    for row in rows(events[mine.fillna(value=False)].sort_values(["event_time", "event_id"]), _COLUMNS):
+    for row in sorted(rows(mine, _COLUMNS), key=lambda one: (one["event_time"], one["event_id"])):
         request = json_object(row["request_parameters"])
         named = text(request.get("name")) or text(request.get("trailName"))
         if row["error_code"] or named is None:
@@ -84,7 +82,7 @@ def logging_gaps(events: pd.DataFrame) -> pd.DataFrame:
     for gap in gaps:
         gap["seen_inside"] = sum(_inside(gap, one) for one in seen.get(gap["account"], ()))
         gap["blind"] = bool({EVERYTHING, MANAGEMENT, WRITES} & set(gap["hides"])) and not gap["seen_inside"]
-    return LOGGING_GAPS.frame(gaps)
+    return LOGGING_GAPS.sheet(gaps)
 
 
 def _turn(
@@ -181,10 +179,10 @@ def _words(selector: Object | None, operator: str) -> list[str]:
     return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
-def _seen(events: pd.DataFrame) -> dict[str, list[Row]]:
+def _seen(events: Sheet) -> dict[str, list[Row]]:
     """All events but trail writes, by account: what shows that something still recorded."""
     found: dict[str, list[Row]] = defaultdict(list)
-    others = events[(events["event_source"] != _SOURCE).fillna(value=True)]
+    others = events.where(event_source=lambda source: source != _SOURCE)
     for row in rows(others, ("account_id", "event_time", "read_only")):
         found[row["account_id"] or ""].append(row)
     return found

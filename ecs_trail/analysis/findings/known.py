@@ -7,10 +7,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import role_key
-from ecs_trail.frames import RIVALS, STEPS, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import RIVALS, STEPS, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.vocabulary import (
     Confidence,
     FindingKind,
@@ -104,7 +102,7 @@ class Known:
         return sorted((one for one in found if one is not None), key=lambda one: one["event_time"])
 
 
-def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
+def known_from(frames: Mapping[str, Sheet], as_of: datetime) -> Known:
     """The frames of a case, by name, as rows and look-ups."""
     states: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
     for state in rows(frames["role_states"]):
@@ -133,9 +131,9 @@ def known_from(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> Known:
     )
 
 
-def _tag_writes(calls: pd.DataFrame) -> pd.DataFrame:
+def _tag_writes(calls: Sheet) -> Sheet:
     """The only volume calls that can be causes."""
-    return calls[calls["event_name"].isin(["CreateTags", "DeleteTags"])]
+    return calls.where(event_name=("CreateTags", "DeleteTags"))
 
 
 def finding_row(kind: FindingKind, severity: Severity, status: str, **more: Any) -> Row:

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.findings.conduct import blind_spots, impersonated, secrets_read
 from ecs_trail.analysis.findings.impact import at_risk, provisioning, stuck
 from ecs_trail.analysis.findings.integrity import broken_evidence
 from ecs_trail.analysis.findings.known import FINDINGS, RESOLVED, Known, known_from
 from ecs_trail.analysis.findings.others import leaked, pass_role, tls_blocked
 from ecs_trail.analysis.findings.purposes import not_placed, work_blocked
-from ecs_trail.frames import Row
+from ecs_trail.frames import Row, Sheet
 from ecs_trail.vocabulary import FindingKind, Severity
 
 _MAKERS: Final[Iterable[Callable[[Known], Iterator[Row]]]] = (
@@ -34,7 +32,7 @@ _SEVERITIES: Final = {one: at for at, one in enumerate(Severity)}
 _KINDS: Final = {one: at for at, one in enumerate(FindingKind)}
 
 
-def findings(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> pd.DataFrame:
+def findings(frames: Mapping[str, Sheet], as_of: datetime) -> Sheet:
     """All findings, as `FINDINGS`, ongoing and severe ones first. `frames` holds the frames of a case by name."""
     known = known_from(frames, as_of)
     found = [finding for make in _MAKERS for finding in make(known)]
@@ -43,7 +41,7 @@ def findings(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> pd.DataFram
     for finding in found:
         numbers[finding["kind"]] += 1
         finding["id"] = f"{finding['kind']}-{numbers[finding['kind']]}"
-    return FINDINGS.frame(found)
+    return FINDINGS.sheet(found)
 
 
 def _order(finding: Row) -> tuple[Any, ...]:

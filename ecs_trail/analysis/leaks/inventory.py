@@ -13,11 +13,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.leaks.prices import monthly_cost
 from ecs_trail.arns import last_part, parse_arn, role_key
-from ecs_trail.frames import COUNT, FLAG, NUMBER, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import (
+    COUNT,
+    FLAG,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    TIME,
+    Frame,
+    FrameSpec,
+    Row,
+    Sheet,
+    as_sheet,
+    rows,
+    tuples,
+)
 from ecs_trail.vocabulary import Basis, Confidence, TaskState, VolumeState
 
 LEAKS: Final = FrameSpec(
@@ -56,7 +68,7 @@ _DAY: Final = timedelta(days=1)
 Place = tuple[str | None, str | None]
 
 
-def with_absences(volumes: pd.DataFrame, volume_states: pd.DataFrame, calls: pd.DataFrame) -> list[Row]:
+def with_absences(volumes: Frame, volume_states: Frame, calls: Frame) -> list[Row]:
     """The volumes, with those that saved states show to be no longer there marked as gone by that moment.
 
     Absence counts only where a Region was looked through in full after the volume was made or last acted on. Volumes
@@ -87,13 +99,13 @@ def _same_look(one: Row, look: Row) -> bool:
     return all(one[name] == look[name] for name in ("account", "region", "seen_at")) and one["volume_id"] is not None
 
 
-def with_leaks(volumes: pd.DataFrame, found: pd.DataFrame) -> list[Row]:
+def with_leaks(volumes: Frame, found: Frame) -> list[Row]:
     """The volumes, those of the inventory in the state `leaked`."""
-    leaked = set(found["volume_id"].to_list())
+    leaked = {volume_id for (volume_id,) in tuples(found, ("volume_id",))}
     return [one | ({"state": VolumeState.LEAKED} if one["volume_id"] in leaked else {}) for one in rows(volumes)]
 
 
-def leaks(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> pd.DataFrame:
+def leaks(frames: Mapping[str, Frame], as_of: datetime) -> Sheet:
     """The inventory, as `LEAKS`, the dearest first.
 
     `frames`: `volumes` with their final state, `tasks`, `task_states`, `missing_tasks`, `volume_states`.
@@ -117,21 +129,17 @@ def leaks(frames: Mapping[str, pd.DataFrame], as_of: datetime) -> pd.DataFrame:
         reason = known.reason(state, held, as_of)
         if reason is not None:
             leaked.append(_row(held, state, reason, as_of))
-    return LEAKS.frame(sorted(leaked, key=lambda row: (-(row["monthly_cost_usd"] or 0), row["volume_id"])))
+    return LEAKS.sheet(sorted(leaked, key=lambda row: (-(row["monthly_cost_usd"] or 0), row["volume_id"])))
 
 
-def narrowed(
-    found: pd.DataFrame, *, role: str | None, account: str | None, region: str | None, cluster: str | None
-) -> pd.DataFrame:
+def narrowed(found: Frame, *, role: str | None, account: str | None, region: str | None, cluster: str | None) -> Sheet:
     """The rows of one role (ARN or name), account, Region and cluster; None narrows nothing."""
-    for column, wanted in (("account", account), ("region", region), ("cluster", cluster)):
-        if wanted is not None:
-            found = found[(found[column] == wanted).fillna(value=False)]
-    if role is not None:
-        key = role_key(role)
-        arns = found["role_arn"].to_list()
-        found = found.loc[[role_key(arn) == key if key else last_part(arn) == role for arn in arns]]
-    return found
+    places = {"account": account, "region": region, "cluster": cluster}
+    mine = as_sheet(found).where(**{column: wanted for column, wanted in places.items() if wanted is not None})
+    if role is None:
+        return mine
+    key = role_key(role)
+    return mine.where(role_arn=lambda arn: role_key(arn) == key if key else last_part(arn) == role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +182,7 @@ class _Known:
         return None
 
 
-def _known(frames: Mapping[str, pd.DataFrame]) -> _Known:
+def _known(frames: Mapping[str, Frame]) -> _Known:
     saved: dict[str, tuple[Any, str | None]] = {}
     for state in rows(frames["task_states"], ("task_arn", "seen_at", "version", "last_status")):
         moment = (state["version"] or 0, state["seen_at"].timestamp() if state["seen_at"] else 0.0)

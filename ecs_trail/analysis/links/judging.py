@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, cleanup_began, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, Phase, Purpose, TaskState, VolumeState
 
 TASKS: Final = FrameSpec(
@@ -54,9 +52,7 @@ TASKS: Final = FrameSpec(
 _SAVED_RUNNING: Final = frozenset({"RUNNING", "PROVISIONING", "PENDING", "ACTIVATING"})
 
 
-def links(
-    frames: dict[str, pd.DataFrame], *, as_of: datetime, stuck_after: timedelta, grace: timedelta
-) -> pd.DataFrame:
+def links(frames: dict[str, Sheet], *, as_of: datetime, stuck_after: timedelta, grace: timedelta) -> Sheet:
     """Judge every task, as `TASKS`, by ARN.
 
     `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs`, `key_outages` and `logging_gaps`;
@@ -77,10 +73,10 @@ def links(
         arn, role = life["task_arn"], role_key(life["role_arn"])
         case = Case(life, volumes[arn], calls[arn], losses[role], needs[role], as_of, stuck_after, grace)
         judged.append(_unseen(_judge(case, keys), case, gaps))
-    return TASKS.frame(judged)
+    return TASKS.sheet(judged)
 
 
-def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataFrame, calls: pd.DataFrame) -> list[Row]:
+def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -> list[Row]:
     """The volumes with their final state: blocked, kept and leaked are known only once their task is judged.
 
     A volume is leaked when ECS says its task has stopped, or when its task never started and its deletion was refused.
@@ -111,12 +107,12 @@ def finished_volumes(volumes: pd.DataFrame, tasks: pd.DataFrame, lives: pd.DataF
     return found
 
 
-def _telling(calls: pd.DataFrame) -> pd.DataFrame:
+def _telling(calls: Sheet) -> Sheet:
     """The calls that can block a task or explain a block: refusals, and writes to tags."""
-    return calls[(calls["outcome"] == Outcome.DENIED) | calls["event_name"].isin(["CreateTags", "DeleteTags"])]
+    return calls.where_any({"outcome": Outcome.DENIED}, {"event_name": ("CreateTags", "DeleteTags")})
 
 
-def _grouped(frame: pd.DataFrame) -> dict[str, list[Row]]:
+def _grouped(frame: Sheet) -> dict[str, list[Row]]:
     grouped: dict[str, list[Row]] = defaultdict(list)
     for row in rows(frame):
         if row["task_arn"] is not None:

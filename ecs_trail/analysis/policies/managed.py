@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import cache, lru_cache
-from importlib import resources
+from pkgutil import get_data
 from typing import Final
 
 import msgspec
@@ -53,8 +53,9 @@ class _Table(msgspec.Struct, frozen=True):
 
 @cache
 def _table() -> _Table:
-    data = resources.files("ecs_trail.analysis.policies").joinpath("managed_policies.json").read_bytes()
-    return msgspec.json.decode(data, type=_Table)
+    # `importlib.resources` would load temporary files, archives and random numbers
+    data = get_data("ecs_trail.analysis.policies", "managed_policies.json")
+    return msgspec.json.decode(data or b"", type=_Table)
 
 
 def _parts(arn: str) -> tuple[str, str] | None:

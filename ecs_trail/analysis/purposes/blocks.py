@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import role_key
 from ecs_trail.calls import Outcome, PolicyType
-from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.vocabulary import Basis, Confidence
 
 BLOCKED_WORK: Final = FrameSpec(
@@ -46,7 +44,7 @@ BLOCKED_WORK: Final = FrameSpec(
 _Key = tuple[Any, ...]
 
 
-def blocked_work(calls: pd.DataFrame, losses: pd.DataFrame, *, as_of: datetime, grace: timedelta) -> pd.DataFrame:
+def blocked_work(calls: Sheet, losses: Sheet, *, as_of: datetime, grace: timedelta) -> Sheet:
     """What was blocked, as `BLOCKED_WORK`, oldest first. `calls` of `PURPOSE_CALLS`, `losses` of `LOSSES`.
 
     A block ends with the first success of the same action on the same resource; one row holds the refusals until then.
@@ -64,7 +62,7 @@ def blocked_work(calls: pd.DataFrame, losses: pd.DataFrame, *, as_of: datetime, 
         for key, listed in grouped.items()
         for failed, healed in _runs(listed)
     ]
-    return BLOCKED_WORK.frame(sorted(found, key=lambda row: (row["started_at"], row["denied_event_ids"][0])))
+    return BLOCKED_WORK.sheet(sorted(found, key=lambda row: (row["started_at"], row["denied_event_ids"][0])))
 
 
 def _place(call: Mapping[str, Any]) -> _Key:

@@ -8,11 +8,9 @@ ones, those seen in error messages, and any other that ECS uses with a role know
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import role_key
 from ecs_trail.calls import Outcome, action_of, made_by_ecs, outcome, refusal
-from ecs_trail.frames import COUNT, TEXT, TIME, FrameSpec, Row, each
+from ecs_trail.frames import COUNT, TEXT, TIME, FrameSpec, Row, Sheet, each, is_known
 from ecs_trail.payloads import json_object, objects, text
 from ecs_trail.vocabulary import REQUIRED_ACTIONS, SESSION_PURPOSES, Phase, Purpose
 
@@ -68,14 +66,16 @@ _RESOURCES: Final = (
 )
 
 
-def purpose_calls(events: pd.DataFrame, role_arns: Iterable[str]) -> pd.DataFrame:
+def purpose_calls(events: Sheet, role_arns: Iterable[str]) -> Sheet:
     """All such calls, as `PURPOSE_CALLS`, in the order of the events; `role_arns`: the known infrastructure roles."""
     known = {role_key(arn) for arn in role_arns}
-    mine = events[events["session_issuer_arn"].notna() & (events["event_name"] != "AssumeRole")]
-    done = mine["session_name"].isin([name for name, purpose in SESSION_PURPOSES.items() if purpose in _ELSEWHERE])
-    return PURPOSE_CALLS.frame(
-        call for event in each(mine[~done.fillna(value=False)], _COLUMNS) if (call := _call(event, known)) is not None
+    done = {name for name, purpose in SESSION_PURPOSES.items() if purpose in _ELSEWHERE}
+    mine = events.where(
+        session_issuer_arn=is_known,
+        event_name=lambda name: name != "AssumeRole",
+        session_name=lambda name: name not in done,
     )
+    return PURPOSE_CALLS.sheet(call for event in each(mine, _COLUMNS) if (call := _call(event, known)) is not None)
 
 
 def _call(event: Mapping[str, Any], known: set[tuple[str, str] | None]) -> Row | None:

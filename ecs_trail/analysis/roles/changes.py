@@ -11,12 +11,10 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import unquote
 
-import pandas as pd
-
 from ecs_trail.arns import parse_arn, partition_of_region, role_key
 from ecs_trail.calls import Outcome, actor, outcome, refusal
 from ecs_trail.event_names import IAM_CHANGE_RANKS, IAM_WRITES, ORGANIZATION_CHANGE_RANKS, ORGANIZATION_WRITES
-from ecs_trail.frames import rows
+from ecs_trail.frames import Sheet, rows
 from ecs_trail.payloads import Object, at, json_object, text
 
 RoleKey = tuple[str, str]
@@ -84,11 +82,13 @@ _COLUMNS: Final = (
 )
 
 
-def changes(events: pd.DataFrame) -> list[Change]:
+def changes(events: Sheet) -> list[Change]:
     """The IAM and Organizations writes among the events, in causal order."""
-    source, name = events["event_source"], events["event_name"]
-    mine = ((source == IAM) & name.isin(IAM_WRITES)) | ((source == ORGANIZATIONS) & name.isin(ORGANIZATION_WRITES))
-    return sorted((_change(row) for row in rows(events[mine], _COLUMNS)), key=lambda change: change.order)
+    mine = events.where_any(
+        {"event_source": IAM, "event_name": IAM_WRITES},
+        {"event_source": ORGANIZATIONS, "event_name": ORGANIZATION_WRITES},
+    )
+    return sorted((_change(row) for row in rows(mine, _COLUMNS)), key=lambda change: change.order)
 
 
 def known_role(name: str, account: str, roles: Iterable[RoleKey]) -> RoleKey | None:

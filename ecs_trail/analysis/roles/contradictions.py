@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Observation, Question
 from ecs_trail.analysis.roles.replay import Moment
-from ecs_trail.frames import TEXT, TIME, FrameSpec, Row
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, Sheet
 from ecs_trail.vocabulary import ASSUME_ROLE
 
 CONTRADICTIONS: Final = FrameSpec(
@@ -36,7 +34,7 @@ CONTRADICTIONS: Final = FrameSpec(
 )
 
 
-def contradictions(history: RoleHistory, grace: timedelta) -> pd.DataFrame:
+def contradictions(history: RoleHistory, grace: timedelta) -> Sheet:
     """All such calls, as `CONTRADICTIONS`, oldest first; calls within the grace after a change are none."""
     found: dict[tuple[str, str], Row] = {}
     for key, moments in history.moments.items():
@@ -44,7 +42,7 @@ def contradictions(history: RoleHistory, grace: timedelta) -> pd.DataFrame:
             seen = history.observed.get(key, {}).get(question.action, ())
             for row in _against(moments, question, [one for one in seen if one.fits(question.place)], grace):
                 found.setdefault((row["event_id"], row["action"]), row)
-    return CONTRADICTIONS.frame(sorted(found.values(), key=_order))
+    return CONTRADICTIONS.sheet(sorted(found.values(), key=_order))
 
 
 def _order(row: Mapping[str, Any]) -> tuple[datetime, str, str]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability, drops_grant
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, changes
@@ -23,7 +21,7 @@ from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import role_key
 from ecs_trail.errors import UsageError
 from ecs_trail.event_names import IAM_POLICY_WRITES
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Row, Sheet, rows
 from ecs_trail.times import format_time
 from ecs_trail.vocabulary import ASSUME_ROLE, Phase, Purpose, TaskState, TlsState
 
@@ -109,7 +107,7 @@ def guard(
     history: RoleHistory,
     key: RoleKey,
     proposals: Sequence[Proposal | str],
-    frames: Mapping[str, pd.DataFrame],
+    frames: Mapping[str, Sheet],
     *,
     as_of: datetime,
     snapshots: Sequence[Snapshot] = (),
@@ -208,10 +206,10 @@ def _opens(question: Question, before: Material, after: Material) -> bool:
     return dropped and now is not Verdict.ALLOWED
 
 
-def _contents(events: pd.DataFrame, coming: Sequence[Change], as_of: datetime) -> list[Change]:
+def _contents(events: Sheet, coming: Sequence[Change], as_of: datetime) -> list[Change]:
     """The writes that gave policies their content before they come near a role: an investigation leaves them out."""
     wanted = {arn for change in coming for arn in (change.policy_arn, change.boundary) if arn}
-    written = events[(events["event_source"] == IAM) & events["event_name"].isin(IAM_POLICY_WRITES)]
+    written = events.where(event_source=IAM, event_name=IAM_POLICY_WRITES)
     return [
         change
         for change in changes(written)
@@ -244,7 +242,7 @@ def _defaults(coming: Iterable[Change], past: Sequence[Change], snapshots: Seque
     ]
 
 
-def _broken(span: Outage, frames: Mapping[str, pd.DataFrame], key: RoleKey) -> Broken:
+def _broken(span: Outage, frames: Mapping[str, Sheet], key: RoleKey) -> Broken:
     tasks, secrets = [], []
     if span.purpose is Purpose.VOLUMES:
         tasks = [task for task in rows(frames["tasks"]) if _needs(task, span, key)]

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Decision
 from ecs_trail.analysis.roles.abilities import Place, ability
 from ecs_trail.analysis.roles.changes import Change, RoleKey, changes
@@ -19,7 +17,7 @@ from ecs_trail.analysis.roles.outages import Outage, outages
 from ecs_trail.analysis.roles.replay import Moment, replay
 from ecs_trail.analysis.roles.states import Snapshot
 from ecs_trail.arns import last_part
-from ecs_trail.frames import rows
+from ecs_trail.frames import Sheet, rows
 from ecs_trail.vocabulary import MANAGED_POLICY_PURPOSES, PURPOSES_IN_ORDER, REQUIRED_ACTIONS, Phase, Purpose
 
 
@@ -56,9 +54,9 @@ class RoleHistory:
 
 
 def role_history(
-    events: pd.DataFrame,
-    uses: pd.DataFrame,
-    calls: pd.DataFrame,
+    events: Sheet,
+    uses: Sheet,
+    calls: Sheet,
     *,
     snapshots: Sequence[Snapshot] = (),
     grace: timedelta = GRACE,
@@ -101,7 +99,7 @@ def _needs(purpose: Purpose) -> list[tuple[Purpose, Phase]]:
 
 
 def _uses_by_role(
-    uses: pd.DataFrame,
+    uses: Sheet,
 ) -> tuple[dict[RoleKey, set[Purpose]], dict[RoleKey, set[tuple[Purpose, str | None, str | None]]]]:
     seen: dict[RoleKey, set[Purpose]] = defaultdict(set)
     places: dict[RoleKey, set[tuple[Purpose, str | None, str | None]]] = defaultdict(set)

@@ -4,15 +4,13 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability, could_give, could_take
 from ecs_trail.analysis.roles.changes import IAM, Change, RoleKey, affected_by_name
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Certainty, Loss, Question, moment_at
 from ecs_trail.analysis.roles.replay import Material, Moment
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet
 from ecs_trail.vocabulary import REQUIRED_ACTIONS, Effect, Purpose
 
 ROLE_CHANGES: Final = FrameSpec(
@@ -46,7 +44,7 @@ ROLE_CHANGES: Final = FrameSpec(
 Step = tuple[RoleKey, Moment, Moment]
 
 
-def role_changes(history: RoleHistory) -> pd.DataFrame:
+def role_changes(history: RoleHistory) -> Sheet:
     """Every write that names or reaches an infrastructure role, as `ROLE_CHANGES`, in causal order."""
     reached: dict[str, list[Step]] = defaultdict(list)
     for key, moments in history.moments.items():
@@ -67,7 +65,7 @@ def role_changes(history: RoleHistory) -> pd.DataFrame:
         names = [key for key, _, _ in steps] or affected_by_name(change, history.arns) or _holders(change, history)
         if names:
             found.append(_judged(change, names, steps, history, (taken[change.event_id], given[change.event_id])))
-    return ROLE_CHANGES.frame(found)
+    return ROLE_CHANGES.sheet(found)
 
 
 def _judged(

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Request, Verdict, parse_policy, resource_verdict
 from ecs_trail.arns import last_part
-from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.payloads import json_list, json_object, objects, text
 
 KEY_OUTAGES: Final = FrameSpec(
@@ -28,12 +26,10 @@ _MENDS: Final = {"EnableKey": "DisableKey", "CancelKeyDeletion": "ScheduleKeyDel
 _ACTIONS: Final = ("kms:CreateGrant", "kms:GenerateDataKeyWithoutPlaintext")
 
 
-def key_outages(events: pd.DataFrame, role_arns: list[str]) -> pd.DataFrame:
+def key_outages(events: Sheet, role_arns: list[str]) -> Sheet:
     """The spans in which keys were out of use, as `KEY_OUTAGES`, oldest first."""
     names = [*_BREAKS, *_MENDS, "PutKeyPolicy"]
-    mine = events[
-        (events["event_source"] == "kms.amazonaws.com") & events["event_name"].isin(names) & events["error_code"].isna()
-    ]
+    mine = events.where(event_source="kms.amazonaws.com", event_name=names, error_code=None)
     columns = ("event_id", "event_time", "event_name", "request_parameters", "resources")
     open_spans: dict[tuple[str, str, str | None], Row] = {}
     found: list[Row] = []
@@ -47,7 +43,7 @@ def key_outages(events: pd.DataFrame, role_arns: list[str]) -> pd.DataFrame:
                 elif broken and (key, kind, role) not in open_spans:
                     open_spans[key, kind, role] = _span(key, role, row["event_time"], row["event_id"])
                     found.append(open_spans[key, kind, role])
-    return KEY_OUTAGES.frame(found)
+    return KEY_OUTAGES.sheet(found)
 
 
 def _span(key: str, role: str | None, start: datetime, event_id: str) -> Row:

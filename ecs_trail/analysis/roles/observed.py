@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.losses import Observation
 from ecs_trail.arns import role_key, task_cluster
 from ecs_trail.calls import Outcome, PolicyType, action_of, made_by_ecs, outcome, refusal
-from ecs_trail.frames import Row, each, tuples
+from ecs_trail.frames import Row, Sheet, each, is_known, tuples
 from ecs_trail.vocabulary import ASSUME_ROLE, RESERVED_TAGS
 
 Observed = dict[RoleKey, dict[str, list[Observation]]]
@@ -52,19 +50,19 @@ _CALL_COLUMNS: Final = (
 )
 
 
-def observations(events: pd.DataFrame, calls: pd.DataFrame) -> Observed:
+def observations(events: Sheet, calls: Sheet) -> Observed:
     """ECS's calls by role and action, from the volume calls (which know their cluster) and from all other events."""
     found: Observed = defaultdict(lambda: defaultdict(list))
     for role, action, seen in _of_volumes(calls):
         found[role][action].append(seen)
-    own = events[events["session_issuer_arn"].notna() | (events["event_name"] == "AssumeRole")]
-    for row in each(own[own["event_source"] != "ec2.amazonaws.com"], _COLUMNS):
+    own = events.where_any({"session_issuer_arn": is_known}, {"event_name": "AssumeRole"})
+    for row in each(own.where(event_source=lambda source: source != "ec2.amazonaws.com"), _COLUMNS):
         key = _role_of(row)
         if key is not None:
             for action, seen in _of_event(row):
                 found[key][action].append(seen)
     # A session that exists was granted at its creation: proof of the trust at that moment.
-    sessions = own[own["session_created_at"].notna()].drop_duplicates(list(_SESSION))
+    sessions = own.where(session_created_at=is_known).first_of(_SESSION)
     for row in each(sessions, _COLUMNS):
         key = _role_of(row)
         if key is not None:
@@ -111,7 +109,7 @@ def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
     )
 
 
-def _of_volumes(calls: pd.DataFrame) -> Iterator[tuple[RoleKey, str, Observation]]:
+def _of_volumes(calls: Sheet) -> Iterator[tuple[RoleKey, str, Observation]]:
     untagged: dict[str, datetime] = {}
     # Plain tuples: most of a large case are such calls, and a dictionary for each of them takes half the time.
     for event_id, moment, name, action, volume, task, role, region, cluster, by_ecs, how, kind, lost, kept in tuples(

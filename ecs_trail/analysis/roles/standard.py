@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.policies.managed import managed_policy
 from ecs_trail.analysis.roles.abilities import Place, ability
@@ -21,7 +19,7 @@ from ecs_trail.analysis.roles.losses import moment_at
 from ecs_trail.analysis.roles.organization import NO_LIMITS
 from ecs_trail.analysis.roles.replay import Material
 from ecs_trail.arns import last_part, parse_arn
-from ecs_trail.frames import TEXT, TEXTS, FrameSpec, Row
+from ecs_trail.frames import TEXT, TEXTS, FrameSpec, Row, Sheet
 from ecs_trail.payloads import json_object
 from ecs_trail.vocabulary import (
     ASSUME_ROLE,
@@ -77,10 +75,10 @@ def pass_role_document(role_arn: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def role_check(history: RoleHistory, key: RoleKey, purposes: Sequence[Purpose], when: datetime) -> pd.DataFrame:
+def role_check(history: RoleHistory, key: RoleKey, purposes: Sequence[Purpose], when: datetime) -> Sheet:
     """A role at a moment held against what it should be for some purposes, as `ROLE_CHECK`."""
     material = moment_at(history.moments[key], when).material
-    return ROLE_CHECK.frame(_checked(material, history.arns[key], key, purposes))
+    return ROLE_CHECK.sheet(_checked(material, history.arns[key], key, purposes))
 
 
 def _checked(material: Material, arn: str, key: RoleKey, purposes: Sequence[Purpose]) -> Iterator[Row]:

@@ -5,15 +5,13 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import Place, ability
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.history import RoleHistory
 from ecs_trail.analysis.roles.losses import Observation, moment_at
 from ecs_trail.analysis.roles.replay import Material
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet
 from ecs_trail.vocabulary import REQUIRED_ACTIONS, Basis, Purpose
 
 ROLE_ABILITIES: Final = FrameSpec(
@@ -42,13 +40,13 @@ _ABSENT: Final = "absent"
 _WORST_FIRST: Final = (Verdict.DENIED, Verdict.UNKNOWN, Verdict.ALLOWED)
 
 
-def role_abilities(history: RoleHistory, outages: Sequence[Row], since: datetime, as_of: datetime) -> pd.DataFrame:
+def role_abilities(history: RoleHistory, outages: Sequence[Row], since: datetime, as_of: datetime) -> Sheet:
     """The state of every role and purpose from `since` (the first moment seen) to `as_of`, as `ROLE_ABILITIES`.
 
     `outages` are the rows of the outages frame. Outages have the last word; where replay cannot judge, a call of ECS
     that worked, with none denied beside it, is taken for ability (with an empty basis, since nothing was replayed).
     """
-    return ROLE_ABILITIES.frame(_rows(history, outages, since, as_of))
+    return ROLE_ABILITIES.sheet(_rows(history, outages, since, as_of))
 
 
 def _rows(history: RoleHistory, outages: Sequence[Row], since: datetime, as_of: datetime) -> Iterator[Row]:

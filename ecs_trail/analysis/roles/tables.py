@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
-import pandas as pd
 
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import Place, ability
@@ -17,7 +16,7 @@ from ecs_trail.analysis.roles.replay import Moment
 from ecs_trail.arns import role_key
 from ecs_trail.calls import PolicyType
 from ecs_trail.event_names import IAM_POLICY_WRITES
-from ecs_trail.frames import COUNT, COUNTS, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row
+from ecs_trail.frames import COUNT, COUNTS, FLAG, TEXT, TEXTS, TIME, TIMES, FrameSpec, Row, Sheet
 from ecs_trail.vocabulary import ASSUME_ROLE, Purpose
 
 ROLE_STATES: Final = FrameSpec(
@@ -111,7 +110,7 @@ TAG_NEEDS: Final = FrameSpec(
 _TAGGED_ACTIONS: Final = ("ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume")
 
 
-def role_states(history: RoleHistory) -> pd.DataFrame:
+def role_states(history: RoleHistory) -> Sheet:
     """The states of every role over time, as `ROLE_STATES`."""
     found: list[Row] = []
     for key, moments in history.moments.items():
@@ -134,7 +133,7 @@ def role_states(history: RoleHistory) -> pd.DataFrame:
                     "lets_ecs_assume": _trusts_ecs(history, key, moment),
                 }
             )
-    return ROLE_STATES.frame(found)
+    return ROLE_STATES.sheet(found)
 
 
 def _trusts_ecs(history: RoleHistory, key: RoleKey, moment: Moment) -> str:
@@ -147,7 +146,7 @@ def _trusts_ecs(history: RoleHistory, key: RoleKey, moment: Moment) -> str:
     return next((one.value for one in (Verdict.DENIED, Verdict.UNKNOWN) if one in found), Verdict.ALLOWED.value)
 
 
-def roles(history: RoleHistory, as_of: datetime) -> pd.DataFrame:
+def roles(history: RoleHistory, as_of: datetime) -> Sheet:
     """Every infrastructure role as it was at `as_of`, as `ROLES`, by ARN. `policies` and `known` are JSON texts."""
     found: list[Row] = []
     for key in sorted(history.arns, key=lambda one: history.arns[one]):
@@ -175,7 +174,7 @@ def roles(history: RoleHistory, as_of: datetime) -> pd.DataFrame:
                 "unable": sorted({loss.action for loss in history.losses[key] if loss.holds_at(as_of)}),
             }
         )
-    return ROLES.frame(found)
+    return ROLES.sheet(found)
 
 
 def _policies(moment: Moment) -> Iterator[str]:
@@ -191,10 +190,10 @@ def outage_ids(history: RoleHistory) -> dict[int, str]:
     return {at: f"outage-{at + 1}" for at in range(len(history.outages))}
 
 
-def outages(history: RoleHistory) -> pd.DataFrame:
+def outages(history: RoleHistory) -> Sheet:
     """All outages, as `OUTAGES`, oldest first."""
     ids = outage_ids(history)
-    return OUTAGES.frame(_outage_row(ids[at], outage) for at, outage in enumerate(history.outages))
+    return OUTAGES.sheet(_outage_row(ids[at], outage) for at, outage in enumerate(history.outages))
 
 
 def _outage_row(name: str, outage: Outage) -> Row:
@@ -213,10 +212,10 @@ def _outage_row(name: str, outage: Outage) -> Row:
     }
 
 
-def losses(history: RoleHistory) -> pd.DataFrame:
+def losses(history: RoleHistory) -> Sheet:
     """All losses inside outages, as `LOSSES`: what links judge tasks by."""
     ids = outage_ids(history)
-    return LOSSES.frame(
+    return LOSSES.sheet(
         _loss_row(ids[at], outage, loss, _last_worked(history, outage, loss))
         for at, outage in enumerate(history.outages)
         for loss in outage.losses
@@ -280,20 +279,20 @@ DELETED_POLICIES: Final = FrameSpec(
 )
 
 
-def deleted_policies(history: RoleHistory) -> pd.DataFrame:
+def deleted_policies(history: RoleHistory) -> Sheet:
     """The customer managed policies deleted by the end of the evidence, as `DELETED_POLICIES`, by ARN."""
     gone = sorted(history.deleted_policies.items())
-    return DELETED_POLICIES.frame({"policy_arn": arn, "document": document} for arn, document in gone)
+    return DELETED_POLICIES.sheet({"policy_arn": arn, "document": document} for arn, document in gone)
 
 
-def tag_needs(history: RoleHistory) -> pd.DataFrame:
+def tag_needs(history: RoleHistory) -> Sheet:
     """When each role could work on a volume only because of its reserved tags, as `TAG_NEEDS`."""
     found: list[Row] = []
     for key, places in history.places.items():
         for region in sorted({place.region for place in places.get(Purpose.VOLUMES, ())}, key=str):
             for action in _TAGGED_ACTIONS:
                 found.extend(_needed(history, key, region, action))
-    return TAG_NEEDS.frame(found)
+    return TAG_NEEDS.sheet(found)
 
 
 def _needed(history: RoleHistory, key: RoleKey, region: str | None, action: str) -> Iterable[Row]:
@@ -321,7 +320,7 @@ ROLE_DIFF: Final = FrameSpec(
 )
 
 
-def role_diff(history: RoleHistory, key: RoleKey, start: datetime, end: datetime) -> pd.DataFrame:
+def role_diff(history: RoleHistory, key: RoleKey, start: datetime, end: datetime) -> Sheet:
     """What differs in a role between two moments, as `ROLE_DIFF`: existence, trust, policies, boundary, abilities."""
     before, after = (_aspects(history, key, moment) for moment in (start, end))
     found = [
@@ -329,7 +328,7 @@ def role_diff(history: RoleHistory, key: RoleKey, start: datetime, end: datetime
         for aspect, name in sorted({*before, *after})
         if before.get((aspect, name)) != after.get((aspect, name))
     ]
-    return ROLE_DIFF.frame(found)
+    return ROLE_DIFF.sheet(found)
 
 
 def _aspects(history: RoleHistory, key: RoleKey, moment: datetime) -> dict[tuple[str, str], str]:

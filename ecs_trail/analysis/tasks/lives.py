@@ -10,12 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.tasks.services import COLUMNS, Service, ServiceKey, service_of_cluster, services
 from ecs_trail.arns import is_task, last_part, parse_arn, task_cluster
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
 from ecs_trail.payloads import Object, at, json_object, objects, text, truth
 
 TASK_LIVES: Final = FrameSpec(
@@ -70,9 +68,7 @@ _FINAL: Final = frozenset({"STOPPED", "DELETED"})
 _LEFT: Final = frozenset({"CREATED", "ATTACHING", "ATTACHED", "DETACHING", "DETACHED"})
 
 
-def task_lives(
-    events: pd.DataFrame, calls: pd.DataFrame, volumes: pd.DataFrame, task_states: pd.DataFrame
-) -> pd.DataFrame:
+def task_lives(events: Sheet, calls: Sheet, volumes: Sheet, task_states: Sheet) -> Sheet:
     """All such tasks, as `TASK_LIVES`, by ARN. Times are UTC; `stop_started_at` follows the contract's "A stop"."""
     launches, stops = _launches_and_stops(events)
     saved = _saved(task_states)
@@ -99,16 +95,13 @@ def task_lives(
         life.update(_failure(life, by_task[arn], saved.get(arn), told))
         life.update(_stop(life, by_task[arn], saved.get(arn), told))
         lives.append(life)
-    return TASK_LIVES.frame(lives)
+    return TASK_LIVES.sheet(lives)
 
 
-def _launches_and_stops(events: pd.DataFrame) -> tuple[dict[str, Row], dict[str, list[tuple[datetime, str]]]]:
+def _launches_and_stops(events: Sheet) -> tuple[dict[str, Row], dict[str, list[tuple[datetime, str]]]]:
     """Launches with managed volumes by task ARN, and successful `StopTask` calls by task ARN or id."""
-    mine = events[
-        (events["event_source"] == "ecs.amazonaws.com")
-        & events["event_name"].isin(["RunTask", "StartTask", "StopTask"])
-        & events["error_code"].isna()
-    ]
+    names = ("RunTask", "StartTask", "StopTask")
+    mine = events.where(event_source="ecs.amazonaws.com", event_name=names, error_code=None)
     launches: dict[str, Row] = {}
     stops: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
     for row in rows(mine, COLUMNS):
@@ -143,7 +136,7 @@ def _full(task_id: str, row: Mapping[str, Any]) -> str:
     return f"{row['account_id']}/{row['aws_region']}/{last_part(task_id)}"
 
 
-def _saved(task_states: pd.DataFrame) -> dict[str, Row]:
+def _saved(task_states: Sheet) -> dict[str, Row]:
     """The newest saved state of each task; `ebs` says whether any of them showed a managed volume."""
     newest: dict[str, Row] = {}
     for state in rows(task_states):

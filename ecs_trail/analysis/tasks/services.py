@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, parse_arn
-from ecs_trail.frames import rows
+from ecs_trail.frames import Sheet, rows
 from ecs_trail.payloads import Object, at, integer, json_object, objects, text
 
 ServiceKey = tuple[str, str, str, str]
@@ -51,13 +49,10 @@ class Service:
         return next((stop for stop in self.stops if stop[0] >= moment), None)
 
 
-def services(events: pd.DataFrame) -> dict[ServiceKey, Service]:
+def services(events: Sheet) -> dict[ServiceKey, Service]:
     """The services the events speak of, by (account, Region, cluster, name). Refused writes change nothing."""
-    mine = events[
-        (events["event_source"] == "ecs.amazonaws.com")
-        & events["event_name"].isin(["CreateService", "UpdateService", "DeleteService"])
-        & events["error_code"].isna()
-    ]
+    names = ("CreateService", "UpdateService", "DeleteService")
+    mine = events.where(event_source="ecs.amazonaws.com", event_name=names, error_code=None)
     found: dict[ServiceKey, Service] = {}
     for row in rows(mine, COLUMNS):
         request, response = json_object(row["request_parameters"]), json_object(row["response_elements"])

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, parse_arn, partition_of_region
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal, role_of_session
-from ecs_trail.frames import FLAG, TEXT, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import FLAG, TEXT, TIME, Frame, FrameSpec, Row, Sheet, as_sheet, rows
 from ecs_trail.payloads import Object, at, integer, json_list, json_object, objects, text
 from ecs_trail.vocabulary import SECRET_PREFIX, SESSION_PURPOSES, TAG_CREATED, Purpose
 
@@ -109,19 +107,23 @@ _COLUMNS: Final = (
 )
 
 
-def tls_calls(events: pd.DataFrame) -> pd.DataFrame:
+def tls_calls(events: Frame) -> Sheet:
     """All calls of TLS work, as `TLS_CALLS`, in the order of the events.
 
     A call belongs here when it touches a secret named `ecs-sc!…`, whoever made it, or when a session named as ECS's TLS
     session made it; `by_ecs` says whether it was ECS itself. `secret` is the whole ARN where any call tells it.
     """
-    mine = events[events["event_source"].isin([SECRETS, AUTHORITIES, KEYS])]
-    wanted = mine["session_name"].isin(list(_TLS_SESSIONS)).fillna(value=False).astype(bool)
-    for column in _SEARCHED:
-        wanted |= mine[column].str.contains(SECRET_PREFIX, regex=False).fillna(value=False).astype(bool)
-    found = [call for event in rows(mine[wanted], _COLUMNS) if (call := _call(event)) is not None]
+    mine = (
+        as_sheet(events)
+        .where(event_source=(SECRETS, AUTHORITIES, KEYS))
+        .where_any(
+            {"session_name": _TLS_SESSIONS},
+            *({column: lambda text: text is not None and SECRET_PREFIX in text} for column in _SEARCHED),
+        )
+    )
+    found = [call for event in rows(mine, _COLUMNS) if (call := _call(event)) is not None]
     _name_in_full(found)
-    return TLS_CALLS.frame(found)
+    return TLS_CALLS.sheet(found)
 
 
 def secret_name(secret: str | None) -> str | None:

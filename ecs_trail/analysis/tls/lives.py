@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.tls.services import Ended, Setting, ended_services, settings
 from ecs_trail.arns import last_part, parse_arn, role_key
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import Row
+from ecs_trail.frames import Row, Sheet
 
 ROTATION: Final = timedelta(days=5)
 #: Calls of one attempt lie seconds apart; ECS tries again after minutes.
@@ -70,7 +68,7 @@ def is_failure(call: Row) -> bool:
     return bool(call["by_ecs"] and call["outcome"] != Outcome.OK and not passing)
 
 
-def tls_lives(events: pd.DataFrame, calls: Sequence[Row]) -> list[Life]:
+def tls_lives(events: Sheet, calls: Sequence[Row]) -> list[Life]:
     """The lives of all secrets, and of issues that never made one (`secret` empty), ordered by secret and service.
 
     `calls` are rows of `TLS_CALLS` in time order.

@@ -15,12 +15,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-import pandas as pd
-
 from ecs_trail.analysis.tls.calls import AUTHORITIES, KEYS, SECRETS
 from ecs_trail.arns import last_part
 from ecs_trail.calls import Outcome, PolicyType
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Frame, Row, Sheet, rows
 from ecs_trail.payloads import Object, json_object, objects, text
 from ecs_trail.vocabulary import TAG_MANAGED
 
@@ -99,7 +97,7 @@ def about_key(call: Row) -> bool:
     return call["action"].startswith("kms:") or "kms" in (call["error_message"] or "").lower()
 
 
-def locks(events: pd.DataFrame, calls: Sequence[Row], key_outages: pd.DataFrame) -> list[Lock]:
+def locks(events: Sheet, calls: Sequence[Row], key_outages: Frame) -> list[Lock]:
     """All locks the evidence shows, oldest first. Refused changes lock nothing."""
     found = [*_authority_locks(events), *_secret_locks(calls), *_key_locks(events, key_outages)]
     return sorted(found, key=lambda lock: lock.start)
@@ -151,16 +149,15 @@ def known_kind(lock: Lock, call: Row) -> bool:
     return marked or code in GONE_CODES.get(call["event_source"], frozenset())
 
 
-def _authority_locks(events: pd.DataFrame) -> Iterator[Lock]:
-    mine = events[(events["event_source"] == AUTHORITIES) & events["error_code"].isna()]
-    names = [
+def _authority_locks(events: Sheet) -> Iterator[Lock]:
+    names = (
         "TagCertificateAuthority",
         "UntagCertificateAuthority",
         "UpdateCertificateAuthority",
         "DeleteCertificateAuthority",
         "RestoreCertificateAuthority",
-    ]
-    mine = mine[mine["event_name"].isin(names)]
+    )
+    mine = events.where(event_source=AUTHORITIES, event_name=names, error_code=None)
     open_locks: dict[tuple[str, LockKind], Lock] = {}
     for row in _by_time(rows(mine, ("event_id", "event_time", "event_name", "request_parameters"))):
         request = json_object(row["request_parameters"])
@@ -210,9 +207,9 @@ def _secret_locks(calls: Sequence[Row]) -> Iterator[Lock]:
             replicas.pop(secret).end = call["event_time"]
 
 
-def _key_locks(events: pd.DataFrame, key_outages: pd.DataFrame) -> Iterator[Lock]:
+def _key_locks(events: Sheet, key_outages: Frame) -> Iterator[Lock]:
     spans = rows(key_outages)
-    mine = events[events["event_id"].isin([span["cause_event_id"] for span in spans])]
+    mine = events.where(event_id=[span["cause_event_id"] for span in spans])
     told = {row["event_id"]: row for row in rows(mine, ("event_id", "event_name", "aws_region"))}
     for span in spans:
         cause: Mapping[str, Any] = told.get(span["cause_event_id"], {})

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.tls.calls import secret_name
 from ecs_trail.analysis.tls.links import ABSENT, OVERDUE, TlsBlock, TlsCase, basis, blocks, causes, confidence, failures
 from ecs_trail.analysis.tls.lives import ROTATION, tls_lives
 from ecs_trail.analysis.tls.locks import LockKind, locks
 from ecs_trail.arns import parse_arn, role_key
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, Frame, FrameSpec, Row, Sheet, as_sheet, rows
 from ecs_trail.vocabulary import Basis, Confidence, Purpose, TlsState
 
 TLS: Final = FrameSpec(
@@ -57,15 +55,15 @@ _WORRIES: Final = frozenset({TlsState.BLOCKED, TlsState.RECOVERED, TlsState.DELE
 
 
 def tls(
-    events: pd.DataFrame,
-    calls: pd.DataFrame,
-    losses: pd.DataFrame,
-    key_outages: pd.DataFrame,
+    events: Frame,
+    calls: Frame,
+    losses: Frame,
+    key_outages: Frame,
     *,
     as_of: datetime,
     grace: timedelta,
     absent_after: timedelta = ABSENT,
-) -> pd.DataFrame:
+) -> Sheet:
     """Judge every Service Connect secret, as `TLS`, by ARN.
 
     `events` is of `EVENT_SCHEMA`, `calls` of `TLS_CALLS`, `losses` of `LOSSES`, `key_outages` of `KEY_OUTAGES`. What
@@ -74,7 +72,7 @@ def tls(
     left no failed call counts as absent, and under a loss of its role as blocked, once the last one is more than
     `absent_after` back: the usual five days and an hour. Without such a loss it is overdue after seven days.
     """
-    seen = events[events["event_time"] <= as_of]
+    seen = as_sheet(events).where(event_time=lambda moment: moment <= as_of)
     listed = sorted((call for call in rows(calls) if call["event_time"] <= as_of), key=lambda one: one["event_time"])
     held = locks(seen, listed, key_outages)
     lost: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
@@ -87,7 +85,7 @@ def tls(
         row = _judge(TlsCase(life, mine, held, as_of, grace, absent_after))
         if row is not None:
             judged.append(row)
-    return TLS.frame(judged)
+    return TLS.sheet(judged)
 
 
 def _judge(case: TlsCase) -> Row | None:

@@ -5,15 +5,13 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-import pandas as pd
-
 from ecs_trail.arns import last_part, partition_of_region
-from ecs_trail.frames import Row, rows
+from ecs_trail.frames import Row, Sheet, rows
 from ecs_trail.payloads import Object, at, json_object, objects, text
 
 Ended: TypeAlias = Mapping[str, list[datetime]]
@@ -33,7 +31,7 @@ class Setting:
     region: str | None
 
 
-def settings(events: pd.DataFrame) -> list[Setting]:
+def settings(events: Sheet) -> list[Setting]:
     """Every service write that turns TLS on, oldest first. Refused writes turn on nothing."""
     return sorted(
         (
@@ -56,7 +54,7 @@ def settings(events: pd.DataFrame) -> list[Setting]:
     )
 
 
-def ended_services(events: pd.DataFrame) -> Ended:
+def ended_services(events: Sheet) -> Ended:
     """When services were deleted, by ARN."""
     ended: dict[str, list[datetime]] = defaultdict(list)
     for arn, row, _ in _service_writes(events, ("DeleteService",)):
@@ -64,13 +62,9 @@ def ended_services(events: pd.DataFrame) -> Ended:
     return ended
 
 
-def _service_writes(events: pd.DataFrame, names: Iterable[str]) -> Iterator[tuple[str, Row, Object]]:
+def _service_writes(events: Sheet, names: Collection[str]) -> Iterator[tuple[str, Row, Object]]:
     """Successful service writes with the service's ARN."""
-    mine = events[
-        (events["event_source"] == "ecs.amazonaws.com")
-        & events["event_name"].isin(list(names))
-        & events["error_code"].isna()
-    ]
+    mine = events.where(event_source="ecs.amazonaws.com", event_name=names, error_code=None)
     columns = ("event_time", "event_name", "aws_region", "account_id", "request_parameters", "response_elements")
     for row in rows(mine, columns):
         request, response = json_object(row["request_parameters"]), json_object(row["response_elements"])

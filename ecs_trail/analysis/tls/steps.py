@@ -9,13 +9,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-import pandas as pd
-
 from ecs_trail.analysis.tls.calls import secret_name
 from ecs_trail.analysis.tls.lives import NEAR, Life, is_failure, tls_lives
 from ecs_trail.arns import parse_arn
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, FrameSpec, Row, rows
+from ecs_trail.frames import COUNT, TEXT, TEXTS, TIME, Frame, FrameSpec, Row, Sheet, as_sheet, rows
 from ecs_trail.vocabulary import Phase
 
 TLS_STEPS: Final = FrameSpec(
@@ -45,15 +43,15 @@ _DONE: Final = {
 }
 
 
-def tls_steps(events: pd.DataFrame, calls: pd.DataFrame, *, as_of: datetime) -> pd.DataFrame:
+def tls_steps(events: Frame, calls: Frame, *, as_of: datetime) -> Sheet:
     """All steps up to `as_of` (aware UTC), as `TLS_STEPS`, oldest first. `calls` is of `TLS_CALLS`.
 
     `outcome` is `done`, `failed`, or `unknown` where the call that would have ended the step is not in the evidence.
     """
-    seen = events[events["event_time"] <= as_of]
+    seen = as_sheet(events).where(event_time=lambda moment: moment <= as_of)
     listed = sorted((call for call in rows(calls) if call["event_time"] <= as_of), key=lambda one: one["event_time"])
     found = [_step(life, group) for life in tls_lives(seen, listed) for group in _groups(life.calls) if _is_work(group)]
-    return TLS_STEPS.frame(sorted(found, key=lambda row: (row["started_at"], row["event_ids"])))
+    return TLS_STEPS.sheet(sorted(found, key=lambda row: (row["started_at"], row["event_ids"])))
 
 
 def _groups(calls: Sequence[Row]) -> Iterator[list[Row]]:

@@ -17,7 +17,7 @@ from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.engines import Engine, LocalEngine, prepare
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
 from ecs_trail.evidence.merging import merge
-from ecs_trail.evidence.packing import Chunk, pack, trim
+from ecs_trail.evidence.packing import Chunk, open_batch, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import failed, read_unit
 from ecs_trail.evidence.snapshots.role_states import RoleSnapshot
@@ -227,14 +227,14 @@ class _Gatherer:
             self._hold(chunk)
 
     def finish(self) -> list[Chunk]:
-        """The selected rows of all readings, as packed chunks."""
-        self._trim()
+        """The selected rows of all readings, as chunks."""
+        if self.rows:
+            self._hold(open_batch(self.rows, self.flags))
         return self.chunks
 
     def _trim(self) -> None:
-        if self.rows:
-            self._hold(pack(self.rows, self.flags))
-            self.rows, self.flags = [], []
+        self._hold(pack(self.rows, self.flags))
+        self.rows, self.flags = [], []
 
     def _hold(self, chunk: Chunk) -> None:
         kept, others = trim(chunk, self.selection)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, TypedDict
 
 from ecs_trail.errors import UsageError
-from ecs_trail.views.exports import write_atomically
+from ecs_trail.views.whole_files import write_atomically
 
 SCHEMA: Final = "ecs-trail/notes/1"
 _LONGEST: Final = 10_000
