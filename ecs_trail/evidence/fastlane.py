@@ -94,10 +94,13 @@ def _scan_walked(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Re
         acting, asked = known.acting.intersection(found.callers), known.asked.intersection(found.asked)
     records: list[tuple[int, bytes]] = []
     if hot or acting or asked:
-        for place, start, end, kind in found.holding(hot, acting, asked):
-            record = bytes(text[start:end])
-            if known.clauses[kind] and admits(known.clauses[kind], GLANCE.decode(record)):
-                records.append((place, record))
+        try:
+            for place, start, end, kind in found.holding(hot, acting, asked):
+                record = bytes(text[start:end])
+                if known.clauses[kind] and admits(known.clauses[kind], GLANCE.decode(record)):
+                    records.append((place, record))
+        except NOT_PLAIN:  # no walk that keeps its promise comes here
+            return False
         if not _keep(records, at, reading):
             return False
     _count(reading, found.records, len(records), _walked_spans(sieve, found.homes))
