@@ -24,8 +24,7 @@ import pyarrow as pa
 from ecs_trail.arrays import Places, texts, whole_numbers
 from ecs_trail.collector import collector_paused
 from ecs_trail.evidence.blocks import NotPlainError, table_of
-from ecs_trail.evidence.compression import Bounds, expand
-from ecs_trail.evidence.containers import PARQUET
+from ecs_trail.evidence.compression import PARQUET, Bounds, expand
 from ecs_trail.evidence.engines import weight
 from ecs_trail.evidence.ledger import Fetched, Reading
 from ecs_trail.evidence.packing import pack_table

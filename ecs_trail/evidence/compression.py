@@ -26,7 +26,6 @@ def _optional(name: str) -> Any:
 
 
 _inflate: Final[Any] = _optional("isal.isal_zlib") or zlib
-_zstandard: Final[Any] = _optional("zstandard")
 _GZIP_ERRORS: Final[tuple[type[Exception], ...]] = (zlib.error, _inflate.error)
 
 #: Bytes all members and layers of one file may grow to in all.
@@ -37,6 +36,8 @@ RATIO_FROM: Final = 64 << 20
 MAX_DEPTH: Final = 4
 MAX_MEMBERS: Final = 200_000
 
+#: The mark of a Parquet file, which is packed inside; `parquet` reads it.
+PARQUET: Final = b"PAR1"
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _BZIP2: Final = b"BZh"
@@ -282,11 +283,12 @@ def _salvage_gzip(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
 
 
 def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
-    if _zstandard is None:
+    zstandard = _optional("zstandard")  # it takes a while to load, and trails are written in gzip
+    if zstandard is None:
         return b"", "zstd needs an optional package: pip install 'ecs-trail[fast]'."
     made = io.BytesIO()
     total = place = 0
-    reader = _zstandard.ZstdDecompressor()
+    reader = zstandard.ZstdDecompressor()
     while data[place : place + 4] == _ZSTD:
         frame = reader.decompressobj()
         while not frame.eof:
@@ -295,7 +297,7 @@ def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
                 return made.getvalue(), f"zstd frame ends early at byte {place}; what precedes it counts."
             try:
                 piece = frame.decompress(chunk)
-            except _zstandard.ZstdError as error:
+            except zstandard.ZstdError as error:
                 return made.getvalue(), f"zstd frame is damaged near byte {place}: {error}."
             place += len(chunk)
             total += len(piece)

@@ -25,8 +25,6 @@ from ecs_trail.evidence.texts import decode_text, read_values
 _HINTS: Final = re.compile(rb'"?(?:eventVersion|eventSource|eventName|CloudTrailEvent|eventID|class_uid)"?\s*["\\:]')
 _DATA_SUFFIXES: Final = frozenset({".json", ".jsonl", ".ndjson", ".gz", ".zst", ".cloudtrail"})
 _AVRO: Final = b"Obj\x01"
-#: The mark of a Parquet file; `parquet` reads it.
-PARQUET: Final = b"PAR1"
 #: Place and mark of formats that may well hold evidence, but are not opened here. That of tar is whole, as POSIX and
 #: GNU write it: no JSON has a NUL, while the word alone may stand there in a record.
 _FOREIGN: Final = (

@@ -8,25 +8,18 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, Final
 
 from ecs_trail.collector import collector_paused
-from ecs_trail.evidence.compression import HINT, USUAL, Bounds, Part, expand
-from ecs_trail.evidence.containers import PARQUET, open_part
+from ecs_trail.evidence.compression import PARQUET, USUAL, Bounds, expand
 from ecs_trail.evidence.fastlane import scan_fast
-from ecs_trail.evidence.large import Piece, begins_with_a_line, pieces
-from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans, merge_spans
+from ecs_trail.evidence.ledger import Fetched, Problem, Reading, Span, Spans
 from ecs_trail.evidence.moments import stamp_of
-from ecs_trail.evidence.probes import Probe, admits, glimpse
-from ecs_trail.evidence.records import RejectedError, Row, row_of
-from ecs_trail.evidence.shapes import Haul
+from ecs_trail.evidence.probes import Probe
+from ecs_trail.evidence.tally import Tally
 
-_NAMED_EXAMPLES: Final = 3
 #: Files of at most so many bytes are read in one step.
 _SMALL: Final = 1 << 20
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -63,7 +56,10 @@ def scan_path(path: str, source: str, probe: Probe, *, bounds: Bounds = USUAL) -
             if size > bounds.part:
                 with open(handle, "rb", closefd=False) as stream:
                     stream.seek(0)
-                    return _scan_stream(stream, source, probe, bounds)
+                    reading, tally = _begun(source, bounds)
+                    _full_road().read_stream(stream, source, probe, reading, tally)
+                    _conclude(reading, tally)
+                    return reading
             if len(data) < size:
                 with open(handle, "rb", closefd=False) as stream:
                     stream.seek(0)  # whole and at once: to add the rest would hold a large file twice
@@ -95,28 +91,24 @@ def only_file(path: str) -> tuple[int, int]:
     return handle, status.st_size
 
 
-def _scan_stream(stream: BinaryIO, source: str, probe: Probe, bounds: Bounds) -> Reading:
-    """The reading of a file that is too large to be held. Raises `OSError`."""
-    reading, tally = Reading(source), _Tally(bounds, parts=1)
-    see_stamp(reading, source)
-    size = os.fstat(stream.fileno()).st_size
-    if begins_with_a_line(stream.read(bounds.piece)):
-        stream.seek(0)
-        _scan_pieces(pieces(stream, bounds), source, probe, reading, tally)
-    else:
-        words = f"{size} bytes that are not lines of JSON; more than {bounds.part} are not read. {HINT}."
-        reading.problems.append(Problem(source, "too_large", words))
-    _conclude(reading, tally)
-    return reading
-
-
 def scan_parquet(file: Path | bytes, source: str, probe: Probe) -> Reading:
     """The reading of a Parquet file, on disk or in memory. On disk it may have any size: it is read in batches."""
-    reading, tally = Reading(source), _Tally(parts=1)
-    see_stamp(reading, source)
-    _scan_parquet(file, source, probe, reading, tally)
+    reading, tally = _begun(source)
+    _full_road().read_parquet(file, source, probe, reading, tally)
     _conclude(reading, tally)
     return reading
+
+
+def _begun(source: str, bounds: Bounds = USUAL) -> tuple[Reading, Tally]:
+    """The reading of a file of one part, of which the name alone is known."""
+    reading = Reading(source)
+    see_stamp(reading, source)
+    return reading, Tally(bounds, parts=1)
+
+
+def _full_road() -> Any:
+    """It takes longer to load than a hundred plain files to read, and most archives need none of it."""
+    return import_module("ecs_trail.evidence.fullroad")
 
 
 def failed(source: str, kind: str, detail: str) -> Reading:
@@ -132,7 +124,7 @@ def scan_bytes(data: bytes, source: str, probe: Probe, *, bounds: Bounds = USUAL
     `is_fast=False` takes the full road for every part: unwrap everything, make every row, keep those that may match.
     """
     reading = Reading(source)
-    tally = _Tally(bounds)
+    tally = Tally(bounds)
     see_stamp(reading, source)
     for part in expand(data, source, bounds=bounds):
         tally.parts += 1
@@ -140,124 +132,9 @@ def scan_bytes(data: bytes, source: str, probe: Probe, *, bounds: Bounds = USUAL
             see_stamp(reading, part.name)
         reading.problems.extend(part.problems)
         if not (is_fast and not part.problems and scan_fast(part.data, part.name, probe, reading)):
-            _scan_part(part, probe, reading, tally)
+            _full_road().read_part(part, probe, reading, tally)
     _conclude(reading, tally)
     return reading
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What decides in the end whether a file was read, left out or failed."""
-
-    bounds: Bounds = USUAL
-    parts: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    is_log: bool = False
-
-
-def _scan_part(part: Part, probe: Probe, reading: Reading, tally: _Tally) -> None:
-    if part.data.startswith(PARQUET):
-        _scan_parquet(part.data, part.name, probe, reading, tally)
-    elif len(part.data) > tally.bounds.piece and begins_with_a_line(part.data):
-        _scan_pieces(pieces(part.data, tally.bounds), part.name, probe, reading, tally)
-    else:
-        _scan_text(part, probe, reading, tally)
-
-
-def _scan_pieces(found: Iterator[Piece], name: str, probe: Probe, reading: Reading, tally: _Tally) -> None:
-    """Read the lines of a large text a piece at a time; places of records go on from piece to piece."""
-    before = reading.records_read + reading.records_rejected
-    for piece in found:
-        if piece.trouble:
-            reading.problems.append(Problem(name, "too_large", piece.trouble))
-            return
-        first = reading.records_read + reading.records_rejected - before
-        if scan_fast(piece.data, name, probe, reading, first=first):
-            continue
-        known = len(reading.problems)
-        _scan_text(Part(name, piece.data), probe, reading, tally, first=first)
-        if piece.start:
-            where = f"counted from byte {piece.start}: "
-            reading.problems[known:] = [
-                Problem(one.source, one.kind, where + one.detail) for one in reading.problems[known:]
-            ]
-
-
-def _scan_text(part: Part, probe: Probe, reading: Reading, tally: _Tally, *, first: int = 0) -> None:
-    rejected = _Rejected()
-    haul = Haul(part.name, drained=first)
-    haul.relief = partial(_make_rows, haul, probe, reading, rejected)
-    open_part(part, haul, tally.bounds)
-    _make_rows(haul, probe, reading, rejected)
-    _close(haul, rejected, reading, tally)
-
-
-def _scan_parquet(file: Path | bytes, name: str, probe: Probe, reading: Reading, tally: _Tally) -> None:
-    """Read a Parquet file; a batch of its records is made rows before the next is read."""
-    # a worker loads Arrow only when it meets such a file
-    parquet = import_module("ecs_trail.evidence.parquet")
-    haul = Haul(name)
-    rejected = _Rejected()
-    for _ in parquet.batches(file, name, probe, haul):
-        _make_rows(haul, probe, reading, rejected)
-    _make_rows(haul, probe, reading, rejected)
-    _close(haul, rejected, reading, tally)
-
-
-def _make_rows(haul: Haul, probe: Probe, reading: Reading, rejected: "_Rejected") -> None:
-    for found in haul.drain():
-        try:
-            row = row_of(found.text, found.source, found.position, is_rebuilt=found.is_rebuilt)
-        except RejectedError as error:
-            rejected.add(f"record {found.position}: {error}")
-            continue
-        keep(reading, row, probe, is_rebuilt=found.is_rebuilt)
-
-
-def _close(haul: Haul, rejected: "_Rejected", reading: Reading, tally: _Tally) -> None:
-    haul.finish()
-    reading.records_read += haul.set_aside
-    reading.records_set_aside += haul.set_aside
-    merge_spans(reading.spans, haul.spans)
-    reading.problems.extend(haul.problems)
-    if rejected.count:
-        reading.records_rejected += rejected.count
-        reading.problems.append(rejection(haul.source, rejected))
-    reading.task_texts.extend(haul.task_texts)
-    tally.left_out.update(haul.left_out)
-    tally.is_log = tally.is_log or haul.is_log
-
-
-def keep(reading: Reading, row: Row, probe: Probe, *, is_rebuilt: bool) -> None:
-    """Count a row and keep it when it may match."""
-    reading.records_read += 1
-    seen = glimpse(row)
-    span = reading.spans.setdefault((seen.account or "", seen.region or ""), Span())
-    span.see_time(seen.moment)
-    span.event_sources.add(seen.event_source)
-    if admits(probe, seen):
-        reading.keep(row, is_rebuilt=is_rebuilt)
-    else:
-        reading.records_set_aside += 1
-
-
-@dataclass(slots=True)
-class _Rejected:
-    """Records that are none: how many, and the first of them with their places. There may be millions."""
-
-    count: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def add(self, reason: str) -> None:
-        self.count += 1
-        if len(self.examples) < _NAMED_EXAMPLES:
-            self.examples.append(reason)
-
-
-def rejection(source: str, rejected: _Rejected) -> Problem:
-    """One problem for all rejected records of a part, with the first places."""
-    more = f" and {rejected.count - _NAMED_EXAMPLES} more" if rejected.count > _NAMED_EXAMPLES else ""
-    return Problem(source, "rejected_record", "; ".join(rejected.examples) + more + ".")
 
 
 def see_stamp(reading: Reading, name: str) -> None:
@@ -272,7 +149,7 @@ def see_stamp(reading: Reading, name: str) -> None:
     reading.newest_stamp = moment if known is None else max(known, moment)
 
 
-def _conclude(reading: Reading, tally: _Tally) -> None:
+def _conclude(reading: Reading, tally: Tally) -> None:
     """Say what the file was: read, left out as a whole, or failed."""
     if tally.parts == 0:
         tally.left_out["empty"] += 1

@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
 from ecs_trail.errors import EcsTrailError
+from ecs_trail.evidence.serving import keep_memory
 
 Unit = TypeVar("Unit")
 Extra = TypeVar("Extra")
@@ -38,12 +39,10 @@ _AHEAD: Final = 3
 #: which costs each of them a good tenth of a second; and the most that are started.
 _ALONE: Final = 0.75
 _MOST: Final = 8
-#: Just below the size up to which glibc learns from what is freed.
-_LARGE_BLOCK: Final = 24 << 20
 #: Deaths in a row after which nothing is expected of further workers.
 _DEATHS: Final = 8
 _START: Final = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ecs_trail.evidence.workers import serve; serve()"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ecs_trail.evidence.serving import serve; serve()"
 )
 
 
@@ -68,7 +67,7 @@ def map_ordered(
     `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
     """
     source = iter(units)
-    _keep_memory()
+    keep_memory()
     if workers is None:
         spent = 0.0
         for unit in source:
@@ -99,13 +98,6 @@ def map_ordered(
     finally:
         crew.end()
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _keep_memory() -> None:
-    """Let the process keep freed memory for the next file. The C library of Linux gives it back at once, and touching
-    it anew costs a tenth of a scan, until a large block (never touched, so free of charge) has been freed once.
-    """
-    bytes(_LARGE_BLOCK)
 
 
 def _processors() -> int:
@@ -234,20 +226,3 @@ class _Worker:
                     pipe.close()
                 except BrokenPipeError:  # unsent bytes of an interrupted call
                     continue
-
-
-def serve() -> None:
-    """The life of a worker: calls in, results (or the error) out, until the parent closes the pipe."""
-    _keep_memory()
-    calls, answers = sys.stdin.buffer, sys.stdout.buffer
-    while True:
-        try:
-            function, batch, extra = pickle.load(calls)  # noqa: S301 - written by our own parent
-        except EOFError:
-            return
-        try:
-            answer: tuple[Any, Exception | None] = ([function(unit, extra) for unit in batch], None)
-        except Exception as error:  # noqa: BLE001 - it is raised again in the parent
-            answer = ([], error)
-        pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
-        answers.flush()

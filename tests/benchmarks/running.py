@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-_LOOK_EVERY: Final = 0.02
+_LOOK_EVERY: Final = 0.005
 
 
 @dataclass(slots=True)
