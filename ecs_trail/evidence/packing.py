@@ -121,8 +121,10 @@ def gather(chunks: list[Chunk], order: pa.Array) -> dict[str, pa.ChunkedArray]:
 
 def gather_raw(chunks: list[Chunk], order: pa.Array) -> pa.ChunkedArray:
     """The records themselves at the given places, made slice by slice; the chunks are opened again for each."""
-    total = sum(opened([chunk], ["raw"])["raw"].nbytes for chunk in chunks)
-    slices = max(_SLICES, 2 * total // _OFFSET_LIMIT) if total > _SMALL else 1
+    sizes = [opened([chunk], ["raw"])["raw"].nbytes for chunk in chunks]
+    if sum(sizes) <= _SMALL:
+        return pa.chunked_array([opened(chunks, ["raw"])["raw"].combine_chunks().take(order)])
+    slices = max(_SLICES, 2 * sum(sizes) // _OFFSET_LIMIT)
     step = max(1, -(-len(order) // slices))
     parts = [_slice(chunks, order[start : start + step]) for start in range(0, len(order), step)]
     pa.default_memory_pool().release_unused()

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 _BATCH: Final = 64
 _FIRST_BATCH: Final = 4
 #: Weight of a batch; with `_AHEAD` it bounds what is held of units and results that wait for their turn.
-_BATCH_WEIGHT: Final = 1 << 20
+_BATCH_WEIGHT: Final = 3 << 20
 #: What a unit weighs that is to be a batch by itself.
 WHOLE_BATCH: Final = _BATCH_WEIGHT
 #: Batches under way for each worker, so that a source is not read far ahead of its use.

@@ -265,8 +265,16 @@ static Place lines(Walk *walk, Place p)
     return p;
 }
 
+/* Where the C library can choose at load time, there is a second walk in the library, for processors with AVX2: it takes
+ * a tenth less. A sanitizer cannot follow that choice. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define TWICE __attribute__((flatten, target_clones("avx2", "default")))
+#else
+#define TWICE
+#endif
+
 /* `{"Records": […]}`, `[…]`, or lines, from the first byte to the last. */
-static int is_plain(Walk *walk)
+TWICE static int is_plain(Walk *walk)
 {
     Place p = walk->text.begin, end = walk->text.end, inside;
     int is_wrapped = 0;
