@@ -4,7 +4,9 @@ Every job that answers writes a Parquet file with `event_id`, and with `raw` whe
 compares it with the truth. The yardsticks stand here in the best formulation known for each tool.
 """
 
+import gc
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -242,10 +244,18 @@ JOBS: Final[dict[str, Callable[[Path, Path, int], None]]] = {
 }
 
 
+#: Jobs of others; ours run as our commands do (`cli.main`, `cli.results`).
+_OTHERS: Final = frozenset({"igzip", "duckdb_ids", "duckdb_raw", "chdb_ids", "pandas"})
+
+
 def main() -> None:
     """Run one job."""
     name, folder, output, workers = sys.argv[1:]
+    if name not in _OTHERS:
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     JOBS[name](Path(folder).resolve(), Path(output).resolve(), int(workers))
+    if name not in _OTHERS:
+        gc.freeze()
 
 
 if __name__ == "__main__":
