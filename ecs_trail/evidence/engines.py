@@ -46,7 +46,11 @@ class LocalEngine:
 
     def read(self, read: Read, units: Iterable[Fetched], probe: Probe, *, lost: Lost) -> Iterator[Reading]:
         """See `Engine`."""
-        return map_ordered(read, units, probe, workers=self.workers, lost=lost, weigh=weight)
+        return map_ordered(read, units, probe, workers=self.workers, lost=lost, weigh=weight, is_fetched=_is_fetched)
+
+
+def _is_fetched(unit: Fetched) -> bool:
+    return unit.data is not None
 
 
 @runtime_checkable

@@ -4,6 +4,7 @@ Workers are fresh interpreters that speak pickles over their pipes. They are no 
 Arrow's threads may hang, and no `multiprocessing` children, as those run the caller's script again.
 """
 
+import itertools
 import json
 import os
 import pickle
@@ -13,13 +14,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import count, islice
+from contextlib import suppress
+from itertools import islice
 from queue import SimpleQueue
 from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.evidence.serving import keep_memory
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 Unit = TypeVar("Unit")
 Extra = TypeVar("Extra")
@@ -38,7 +45,12 @@ _AHEAD: Final = 3
 #: Where the number of workers is left open: seconds of work in this process before others are started for the rest,
 #: which costs each of them a good tenth of a second; and the most that are started.
 _ALONE: Final = 0.75
+#: The same where threads of this process fetch the units meanwhile.
+_ALONE_BESIDE: Final = 0.1
 _MOST: Final = 8
+#: Bytes that a pipe takes at once, where the system lets it be chosen. A writer waits for Python's lock after every
+#: portion, and where threads fetch from S3 beside it that takes longer than the reading of the objects.
+_PIPE: Final = 1 << 20
 #: Deaths in a row after which nothing is expected of further workers.
 _DEATHS: Final = 8
 _START: Final = (
@@ -58,39 +70,39 @@ def map_ordered(
     workers: int | None,
     lost: Callable[[Unit], Result] | None = None,
     weigh: Callable[[Unit], int] = lambda _: 0,
+    is_fetched: Callable[[Unit], bool] = lambda _: False,
 ) -> Iterator[Result]:
     """`function(unit, extra)` for every unit, in order; with more than one worker the function runs in processes.
 
     None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
+    Where units are fetched by this process, a single worker is one of its own by then, and that is sooner: the threads
+    that fetch and the function would only take turns.
     `weigh` gives a unit's size in bytes. When a worker dies, its units are tried once more, one by one; a unit that
     kills a second worker gives `lost(unit)` instead. Closing the iterator (or Ctrl-C) ends the workers at once. Raises
     `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
     """
     source = iter(units)
     keep_memory()
-    if workers is None:
+    count = workers or _processors()
+    if workers is None or count == 1 or not sys.executable:
         spent = 0.0
         for unit in source:
             begun = time.monotonic()
             result = function(unit, extra)
             spent += time.monotonic() - begun  # and not what the source or the caller takes
             yield result
-            if spent > _ALONE:
+            is_beside = is_fetched(unit)
+            if spent > (_ALONE_BESIDE if is_beside else _ALONE) and sys.executable and (count > 1 or is_beside):
                 break
         else:
             return
-        workers = _processors()
-    if workers == 1 or not sys.executable:
-        for unit in source:
-            yield function(unit, extra)
-        return
-    crew: _Crew[Unit, Extra, Result] = _Crew(workers, function, extra, lost)
+    crew: _Crew[Unit, Extra, Result] = _Crew(count, function, extra, lost)
     under_way: deque[Future[list[Result]]] = deque()
-    batches = _batches(source, weigh, workers)
-    pool = ThreadPoolExecutor(workers)
+    batches = _batches(source, weigh, count)
+    pool = ThreadPoolExecutor(count)
     try:
         while True:
-            while len(under_way) < workers * _AHEAD and (batch := next(batches, None)):
+            while len(under_way) < count * _AHEAD and (batch := next(batches, None)):
                 under_way.append(pool.submit(crew.run, batch))
             if not under_way:
                 break
@@ -107,7 +119,7 @@ def _processors() -> int:
 
 def _batches(source: Iterator[Unit], weigh: Callable[[Unit], int], workers: int) -> Iterator[list[Unit]]:
     """Units in batches that grow to `_BATCH` and weigh little more than `_BATCH_WEIGHT`."""
-    for number in count():
+    for number in itertools.count():
         most = min(_BATCH, _FIRST_BATCH << min(number // workers, 8))
         batch: list[Unit] = []
         weight = 0
@@ -191,6 +203,13 @@ def _death() -> EcsTrailError:
     )
 
 
+def _widen(pipe: int) -> None:
+    """Not by `Popen`, which fails where a user has no more memory for pipes."""
+    if fcntl is not None and hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
+
+
 class _Worker:
     """One interpreter and its two pipes."""
 
@@ -202,6 +221,8 @@ class _Worker:
             # its own session: Ctrl-C reaches the parent alone, which ends its workers
             start_new_session=os.name == "posix",
         )
+        if self.process.stdin is not None:
+            _widen(self.process.stdin.fileno())
 
     def call(self, function: Callable[..., Any], batch: list[Any], extra: object) -> Any:
         stdin, stdout = self.process.stdin, self.process.stdout
