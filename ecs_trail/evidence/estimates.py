@@ -7,18 +7,18 @@ from typing import Any, Final
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence import prices
 
-#: Measured on 2026-11-24 (`tests/benchmarks/README.md`, "Last table"): 1,000,000 records, one worker, on a virtual
-#: machine with 2 CPUs (x86_64, AMD EPYC), Python 3.11, msgspec 0.22, isal 1.9. MB of unpacked JSON for each second of
-#: one processor, and how many times smaller the log files are.
-MEASURED_ON: Final = "2026-11-24, a virtual machine with 2 CPUs (AMD EPYC)"
-RAW_MB_A_CORE_SECOND: Final = 605.0
-PACKED: Final = 10.5
+#: Measured on 2026-11-28 (`tests/benchmarks/README.md`, "Last table"): 1,000,000 records, one worker with the compiled
+#: walk, on a virtual machine with 2 CPUs (x86_64, AMD EPYC), Python 3.11, isal 1.9. MB of unpacked JSON for each second
+#: of one processor, and how many times smaller the log files are.
+MEASURED_ON: Final = "2026-11-28, a virtual machine with 2 CPUs (AMD EPYC)"
+RAW_MB_A_CORE_SECOND: Final = 665.0
+PACKED: Final = 9.6
 #: Seconds of a processor for each GET of such an object: boto3 with 16 threads against a server on the loopback, plain
-#: HTTP, measured the same day on the same machine.
+#: HTTP, measured on 2026-11-24 on such a machine.
 GET_SECONDS: Final = 0.00075
 #: Bytes of a log file, gzip, of the same archive; those of small accounts are smaller, and then there are more.
 OBJECT_BYTES: Final = 120_000
-#: What a task of Spark takes beside the scan, as a part of it: measured 0.07 of processor time the same day
+#: What a task of Spark takes beside the scan, as a part of it: measured 0.07 of processor time on 2026-11-24
 #: (`python -m tests.benchmarks.spark`, for 400,000 records more), rounded up. Until a cluster has started: assumed.
 SPARK_EXTRA: Final = 0.1
 SPARK_START_HOURS: Final = 2 / 60
