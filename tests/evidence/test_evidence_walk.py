@@ -66,6 +66,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
     faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED[plant]]))
