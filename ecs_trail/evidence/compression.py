@@ -18,7 +18,9 @@ from ecs_trail.evidence.ledger import Problem
 
 
 def _optional(name: str) -> Any:
-    """A module of the optional extra `fast`, or None; the standard library reads gzip as well, only slower."""
+    """A compiled module, or None where it is not installed or has no wheel: without isal (extra `fast`) the standard
+    library reads gzip, only slower; without zstandard nothing reads zstd.
+    """
     try:
         return import_module(name)
     except ImportError:
@@ -285,7 +287,7 @@ def _salvage_gzip(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
 def _unzstd(data: bytes, budget: Budget) -> tuple[bytes, str | None]:
     zstandard = _optional("zstandard")  # it takes a while to load, and trails are written in gzip
     if zstandard is None:
-        return b"", "zstd needs an optional package: pip install 'ecs-trail[fast]'."
+        return b"", "zstd needs a package that is missing: pip install zstandard."
     made = io.BytesIO()
     total = place = 0
     reader = zstandard.ZstdDecompressor()

@@ -92,7 +92,7 @@ def glances(text: bytes | memoryview) -> list[Glance] | None:
 
 
 def slices(text: bytes | memoryview) -> list[msgspec.Raw]:
-    """The bytes of every record of a text that glances were taken of."""
+    """The bytes of every record of a text that was decoded with types before."""
     if bytes(text[:1]) == b"[":
         return _SLICE_LIST.decode(text)
     try:

@@ -120,7 +120,9 @@ def gather(chunks: list[Chunk], order: pa.Array) -> dict[str, pa.ChunkedArray]:
 
 
 def gather_raw(chunks: list[Chunk], order: pa.Array) -> pa.ChunkedArray:
-    """The records themselves at the given places, made slice by slice; the chunks are opened again for each."""
+    """The records themselves at the given places: a little at once, more slice by slice, with the chunks opened again
+    for each.
+    """
     sizes = [opened([chunk], ["raw"])["raw"].nbytes for chunk in chunks]
     if sum(sizes) <= _SMALL:
         return pa.chunked_array([opened(chunks, ["raw"])["raw"].combine_chunks().take(order)])

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from ecs_trail.evidence.glances import NOT_PLAIN, Absent, Category, Text, Type, is_unicode
+from ecs_trail.evidence.glances import NOT_PLAIN, Absent, Category, Text, Type, is_unicode, slices
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.moments import parse_moment
 
@@ -50,14 +50,8 @@ class _Wholes(msgspec.Struct, forbid_unknown_fields=True):
     Records: list[Whole]
 
 
-class _Slices(msgspec.Struct):
-    Records: list[msgspec.Raw]
-
-
 _WHOLES: Final = msgspec.json.Decoder(_Wholes)
-_SLICES: Final = msgspec.json.Decoder(_Slices)
 _WHOLE: Final = msgspec.json.Decoder(Whole)
-_SLICE: Final = msgspec.json.Decoder(msgspec.Raw)
 
 Decoded = tuple[list[Whole], list[msgspec.Raw]]
 
@@ -67,14 +61,16 @@ def decoded(text: bytes) -> Decoded | None:
     if not text.startswith(b"{") or len(text) > _LARGEST or not is_unicode(text):
         return None
     try:
-        found = _WHOLES.decode(text).Records, _SLICES.decode(text).Records
+        records = _WHOLES.decode(text).Records
     except NOT_PLAIN:
         try:
-            found = _WHOLE.decode_lines(text), _SLICE.decode_lines(text)
+            records = _WHOLE.decode_lines(text)
         except NOT_PLAIN:
             return None
     # notifications of other services come as `Records` with an `eventSource` as well
-    return found if found[0] and not any(one.eventSource.startswith("aws:") for one in found[0]) else None
+    if not records or any(one.eventSource.startswith("aws:") for one in records):
+        return None
+    return records, slices(text)
 
 
 def count(records: list[Whole], reading: Reading) -> bool:

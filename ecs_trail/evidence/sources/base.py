@@ -157,10 +157,10 @@ def scan(
 ) -> Evidence:
     """Read the sources and apply the selection once, exactly.
 
-    `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do; the
-    answer is the same, and that of another `engine` as well. `progress` is called with units done and expected.
-    `task_files` and `volume_files` are files given as saved states of tasks and volumes. `bounds` are how far one file
-    may grow.
+    `workers` above 1 spread the files over processes, None chooses by the processors once there is enough to do, and a
+    single one leaves this process where its threads fetch; the answer is the same, and that of another `engine` as
+    well. `progress` is called with units done and expected. `task_files` and `volume_files` are files given as saved
+    states of tasks and volumes. `bounds` are how far one file may grow.
     Raises `UsageError` for a source that is not there.
     """
     engine = engine or LocalEngine(workers)
