@@ -10,29 +10,30 @@ Whatever is unusual in a file, or in a block, takes the usual road with the same
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ecs_trail.arrays import Places, texts, whole_numbers
+from ecs_trail.arrays import Places, number, texts, whole_numbers
 from ecs_trail.collector import collector_paused
-from ecs_trail.evidence.blocks import NotPlainError, table_of
+from ecs_trail.evidence.blocks import NotPlainError, Records, table_of
 from ecs_trail.evidence.compression import PARQUET, Bounds, expand
 from ecs_trail.evidence.engines import weight
 from ecs_trail.evidence.ledger import Fetched, Reading
 from ecs_trail.evidence.packing import pack_table
+from ecs_trail.evidence.pieces import Walked
 from ecs_trail.evidence.probes import Probe
 from ecs_trail.evidence.records import RejectedError, Row, row_of
 from ecs_trail.evidence.scanning import only_file, read_unit, see_stamp
 from ecs_trail.evidence.store.parts import EventWriter, Sealed
-from ecs_trail.evidence.wholes import Whole, count, decoded
+from ecs_trail.evidence.walk import whole_walker
+from ecs_trail.evidence.wholes import Decoded
 from ecs_trail.selection import Selection
 
 #: A block is full at so many records or bytes of text; that bounds the memory of a worker.
@@ -61,10 +62,19 @@ class Group:
 class _Block:
     """Records that wait to become rows, and the units they came from: (place in the group, records)."""
 
-    records: list[Whole] = field(default_factory=list)
-    raws: list[msgspec.Raw] = field(default_factory=list)
+    records: Records
     units: list[tuple[int, int]] = field(default_factory=list)
-    size: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.records) >= _ROWS or (len(self.records) > 0 and self.records.size >= _BYTES)
+
+    def add(self, place: int, text: bytes, reading: Reading) -> bool:
+        """Take the records of a unit; False, with nothing done, where they are not such as this block takes."""
+        count = self.records.add(text, reading)
+        if count:
+            self.units.append((place, count))
+        return count > 0
 
 
 def grouped(units: Iterator[Fetched], *, most: int, seconds: float) -> Iterator[tuple[Fetched, ...]]:
@@ -117,26 +127,24 @@ def _plain_memory() -> Iterator[None]:
 def _blocks(
     units: Sequence[Fetched], group: Group, usual: Callable[[Fetched], Reading], bounds: Bounds
 ) -> Iterator[_Block]:
-    """Blocks of records, as they become full, and the last; readings go to the group."""
-    block = _Block()
+    """Blocks of records, as they become full, and the last; readings go to the group. Those that the walk takes and
+    those that only the typed decoding takes become blocks of their own.
+    """
+    known = whole_walker()
+    makers: list[Callable[[], Records]] = [partial(Walked, known), Decoded]
+    blocks = [_Block(make()) for make in makers]
     for place, unit in enumerate(units):
         text = _text(unit, bounds)
-        found = None if text is None else decoded(text)
         reading = Reading(unit.source)
         see_stamp(reading, unit.source)
-        if text is None or found is None or not count(found[0], reading):
-            group.readings.append(usual(unit))
-            continue
-        group.readings.append(reading)
-        block.units.append((place, len(found[0])))
-        block.records += found[0]
-        block.raws += found[1]
-        block.size += len(text)
-        if len(block.records) >= _ROWS or block.size >= _BYTES:
-            yield block
-            block = _Block()
-    if block.records:
-        yield block
+        took = (
+            None if text is None else next((n for n, one in enumerate(blocks) if one.add(place, text, reading)), None)
+        )
+        group.readings.append(usual(unit) if took is None else reading)
+        if took is not None and blocks[took].is_full:
+            yield blocks[took]
+            blocks[took] = _Block(makers[took]())
+    yield from (block for block in blocks if block.units)
 
 
 def _text(unit: Fetched, bounds: Bounds) -> bytes | None:
@@ -167,19 +175,18 @@ def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) ->
     places = np.concatenate([np.arange(count) for _, count in block.units])
     which = np.repeat([place for place, _ in block.units], [count for _, count in block.units])
     try:
-        copies = _copies(block, group, places, which)
-        kept = np.setdiff1d(np.arange(len(places)), [number for number, _ in copies])
+        copies = _copies(block.records, group, places, which)
+        kept = np.setdiff1d(np.arange(len(places)), [place for place, _ in copies])
         if len(kept) < len(places):
-            block.records = [block.records[number] for number in kept]
-            block.raws = [block.raws[number] for number in kept]
+            block.records.without(place for place, _ in copies)
         if len(kept):
             names = texts([one.source for one in group.readings]).take(whole_numbers(which[kept]))
-            table, first = table_of(block.records, block.raws, (names, whole_numbers(places[kept])), apart)
-    except (NotPlainError, RejectedError):
+            table, first = table_of(block.records, (names, whole_numbers(places[kept])), apart)
+    except (NotPlainError, RejectedError, UnicodeEncodeError):
         return False
-    block.records, block.raws = [], []  # their space serves the part
-    for number, row in copies:
-        group.readings[which[number]].keep(row, is_rebuilt=False)
+    block.records = Decoded()  # the space of those that are done serves the part
+    for place, row in copies:
+        group.readings[which[place]].keep(row, is_rebuilt=False)
     if len(kept):
         if first:
             group.apart.append(pack_table(table.slice(0, first)))
@@ -188,15 +195,16 @@ def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) ->
     return True
 
 
-def _copies(block: _Block, group: Group, places: Places, which: Places) -> list[tuple[int, Row]]:
+def _copies(records: Records, group: Group, places: Places, which: Places) -> list[tuple[int, Row]]:
     """The rows of records that share an id with others of the block, of which one has to be chosen later, and their
     numbers in it.
     """
-    counts = Counter([one.eventID for one in block.records])
-    if len(counts) == len(block.records):
+    ids = records.ids()
+    counts = pc.value_counts(ids)
+    if len(counts) == len(ids):
         return []
+    repeated = counts.field("values").filter(pc.greater(counts.field("counts"), number(1)))
     return [
-        (number, row_of(bytes(block.raws[number]), group.readings[which[number]].source, int(places[number])))
-        for number, one in enumerate(block.records)
-        if counts[one.eventID] > 1
+        (place, row_of(records.raw(place), group.readings[which[place]].source, int(places[place])))
+        for place in pc.indices_nonzero(pc.is_in(ids, value_set=repeated)).to_pylist()
     ]

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ecs_trail.evidence.glances import GLANCE, NOT_PLAIN, Glance, admits, glances, is_unicode, requested, slices
+from ecs_trail.evidence.homes import spans_of
 from ecs_trail.evidence.ledger import Reading, Span, Spans, merge_spans
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.records import RejectedError, row_of
@@ -103,35 +104,8 @@ def _scan_walked(text: bytes | memoryview, at: _Place, sieve: Sieve, reading: Re
             return False
         if not _keep(records, at, reading):
             return False
-    _count(reading, found.records, len(records), _walked_spans(sieve, found.homes))
+    _count(reading, found.records, len(records), spans_of(sieve.numbers.homes, found.homes))
     return True
-
-
-def _walked_spans(sieve: Sieve, seen: Iterable[tuple[int, int, int]]) -> Spans:
-    """First and last time and the event sources of every account and Region."""
-    spans: Spans = {}
-    times: dict[tuple[str, str], tuple[int, int]] = {}
-    for number, first, last in seen:
-        account, region, source = sieve.numbers.homes[number]
-        where = account, region
-        if where in times:
-            times[where] = min(times[where][0], first), max(times[where][1], last)
-        else:
-            times[where] = first, last
-            spans[where] = Span()
-        spans[where].event_sources.add(source)
-    for where, span in spans.items():
-        first, last = times[where]
-        span.first, span.last = _moment(first), _moment(last)
-    return spans
-
-
-def _moment(number: int) -> datetime:
-    """The time that a number YYYYMMDDhhmmss says."""
-    day, time = divmod(number, 1_000_000)
-    return datetime(
-        day // 10_000, day // 100 % 100, day % 100, time // 10_000, time // 100 % 100, time % 100, tzinfo=UTC
-    )
 
 
 def _count(reading: Reading, records: int, kept: int, spans: Spans) -> None:

@@ -6,7 +6,7 @@ from typing import Final, get_args
 from ecs_trail.evidence.glances import Category, Glance, Type
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.records import is_assumed, session_of
-from ecs_trail.evidence.walk import Found, Walker, walker
+from ecs_trail.evidence.walk import Found, Value, Walker, walker
 
 #: (account, Region, event source, event name, error code): the same for many records of a file.
 Kind = tuple[str, str, str, str, str | None]
@@ -43,8 +43,7 @@ class Sieve:
             for clause in self.probe
             if clause.admits_call(source, name, bool(error)) and clause.admits_place(account, region)
         )
-        # notifications of other services, which also come as `Records` with an `eventSource`
-        verdict = self._known[kind] = None if source.startswith("aws:") else found
+        verdict = self._known[kind] = None if _is_notification(source) else found
         return verdict
 
     def acts(self, caller: Caller) -> bool | None:
@@ -91,7 +90,7 @@ class Numbers:
         """Know nothing yet."""
         self._sieve = sieve
         #: (account, Region, event source) of homes, and the clauses of kinds.
-        self.homes: list[tuple[str, str, str]] = []
+        self.homes: list[Value] = []
         self.clauses: list[tuple[ClauseProbe, ...]] = []
         #: Kinds that are not plain, whose every record needs a look, and with which it depends on the session.
         self.odd, self.hot, self.sought = set[int](), set[int](), set[int]()
@@ -103,9 +102,7 @@ class Numbers:
 
     def learn(self, known: Walker) -> None:
         """Judge what is new."""
-        for home in known.homes[len(self.homes) :]:
-            account, region, source = (field or "" for field in home)
-            self.homes.append((account, region, source))
+        self.homes += known.homes[len(self.homes) :]
         for number, kind in enumerate(known.kinds[len(self.clauses) :], len(self.clauses)):
             self._learn_kind(number, kind)
         for number, (kind_of, arn) in enumerate(known.callers[self._callers :], self._callers):
@@ -121,10 +118,20 @@ class Numbers:
         account, region, source, name, error, kind, category = fields
         clauses = self._sieve.clauses((account or "", region or "", source or "", name or "", error))
         self.clauses.append(clauses or ())
-        if clauses is None or kind not in _TYPES or category not in _CATEGORIES:
+        if not is_plain_kind(source or "", kind, category):
             self.odd.add(number)
         for clause in clauses or ():
             (self.hot if clause.session_names is None else self.sought).add(number)
+
+
+def is_plain_kind(event_source: str, event_type: str | None, category: str | None) -> bool:
+    """Whether records with these fields may be plain CloudTrail."""
+    return event_type in _TYPES and category in _CATEGORIES and not _is_notification(event_source)
+
+
+def _is_notification(event_source: str) -> bool:
+    """True for those of other services, which also come as `Records` with an `eventSource`."""
+    return event_source.startswith("aws:")
 
 
 class _Latest(local):

@@ -6,6 +6,7 @@ dice give the same file. `hostile` makes the large and the misleading files.
 """
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 from evidence_builders import ACCOUNT, ROLE, SESSION
@@ -56,6 +57,29 @@ _VALUES: Final = (
     "None", "[1,]", "[,1]", "[1 2]", "[1", "1]", '{"a":1,}', '{"a" 1}', '{"a":1 "b":2}', "{", "}", "[]]", "[[],{}]",
     "/**/1", "[1}", '{"a":1]', "[}", "{]", '[{"a":1]}', '{"Records":[{}]}', '"}]}"', '"{\\"eventName\\":\\"x\\"},"',
 )  # fmt: skip
+#: Free-form parts: keys of credentials, whole and in pieces, in whatever case and behind whatever; and blanks.
+_PARTS: Final = (
+    '{"a":"two words"}', '{"a" :1}', '{"a":\t1}', '{"a":"x y",\t"b":1}', '{"a":"\\" :"}', '{"a":"\\\\" }',
+    '{"a":"b"\n}', '["\\n"]', '"{}"', '"[]"', '"{"', '" "', '"null"', "null", '""', "{}", "[]", "1", "-0.50", '"x"',
+    '{"credentials":{"sessionToken":"s","accessKeyId":"A"}}', '{"sessionToken":"s"}', '{"SECRETACCESSKEY":[1.0]}',
+    '{"credential":1,"sessiontoke":2,"ecretaccesskey":"x"}', '{"text":"CredentialS"}', '{"cred":"entials"}',
+    f'{{"{"k" * 9}":"{"e" * 17}sessionToken"}}', f'{{"a":"{"x" * 31}credentials{"y" * 40}","b":1.50}}',
+    '{"\\u0063redentials":"s"}', '{"a":"\\u00e9"}', '{"a":"\\\\user"}', '{"credentials":null}',
+    '{"kekekecrcr":"crcrke"}', '{"a":"Credentials", "b":1}', '{"a":"Credentials","a":1e2}', '"sessionToken"',
+    '[{"ARN":"arn:aws:iam::111122223333:role/x","accountId":"111122223333","type":"AWS::IAM::Role"}]',
+    "credentials", '[{"ARN":"arn:aws:iam::111122223333:role\\/x"}]', '{"tlsVersion":"TLSv1.3"}', '{"a":1,"a":2}',
+)  # fmt: skip
+_WORDS: Final = (
+    '"x"', '""', "null", '"a b"', '"\\u00e9\\n"', '"é"', '"a\\/b\\\\"',
+    '"not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/\\u0061b.,"',
+)  # fmt: skip
+_ANSWERS: Final = ("true", "false", "null", "true", "false", '"true"', "1")
+#: What records have beside what they are judged by.
+_MORE: Final = {
+    "requestID": _WORDS, "sharedEventID": _WORDS, "errorMessage": _WORDS, "sourceIPAddress": _WORDS,
+    "userAgent": _WORDS, "readOnly": _ANSWERS, "managementEvent": _ANSWERS, "additionalEventData": _PARTS,
+    "serviceEventDetails": _PARTS, "resources": _PARTS, "tlsDetails": _PARTS, "responseElements": _PARTS,
+}  # fmt: skip
 #: Names that mean something to one reader or another.
 _NAMES: Final = (
     "insightDetails", "insightDetails", "insightDetails", "errorCode", "errorMessage", "eventid", "eventId",
@@ -85,11 +109,13 @@ _STAMPS: Final = (
 )  # fmt: skip
 
 
-def near_plain_file(dice: random.Random) -> tuple[bytes, int]:
-    """The bytes of a file and about how many records they hold."""
+def near_plain_file(dice: random.Random, *, is_whole: bool = False) -> tuple[bytes, int]:
+    """The bytes of a file and about how many records they hold; `is_whole` gives them all fields."""
     count = dice.choice((*(1, 1, 1, 1, 2, 2, 3, 4, 40) * 6, 300))
     steps = (0, 0, 1, 1, 2) if count < 5 else (*(0,) * count * 2, 1)  # of many records one is enough
     records = [_record(dice, dice.choice(steps)) for _ in range(count)]
+    if is_whole:
+        records = [_with_more(dice, one, steps) for one in records]
     if count == 300:
         records = [_varied(dice, one) for one in records]
     blank = dice.choice(("", "", "", " ", "\n", "\r\n", "\t"))
@@ -129,6 +155,15 @@ def _record(dice: random.Random, steps: int) -> list[Member]:
     if not dice.randrange(4):
         dice.shuffle(members)
     return members
+
+
+def _with_more(dice: random.Random, members: list[Member], steps: Sequence[int]) -> list[Member]:
+    """With the fields that most records have; of one in a few, where steps are taken, one of them is off."""
+    more = {name: values[dice.randrange(min(3, len(values)))] for name, values in _MORE.items() if dice.randrange(3)}
+    for name in dice.sample(sorted(more), min(len(more), dice.choice(steps))):
+        more[name] = dice.choice(_MORE[name] if dice.randrange(8) else _VALUES)
+    kept = [one for one in members if one[0] not in more]
+    return [*kept, *more.items()] if dice.randrange(2) else [*more.items(), *kept]
 
 
 def _varied(dice: random.Random, members: list[Member]) -> list[Member]:

@@ -3,68 +3,44 @@
 import io
 import random
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from evidence_builders import EXACT_SHAPES, SESSION, assume_role, dump, record, some_records
 from hostile import hostile_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from roads import check_in_bulk
 from test_evidence_fastlane import records
 
-from ecs_trail.evidence import blocks, bulklane
-from ecs_trail.evidence.bulklane import Group, grouped, read_group
+from ecs_trail.evidence import bulklane, walk, wholes
+from ecs_trail.evidence.bulklane import grouped
 from ecs_trail.evidence.compression import USUAL
-from ecs_trail.evidence.ledger import Fetched, Reading
-from ecs_trail.evidence.packing import REBUILT, opened, pack
-from ecs_trail.evidence.scanning import scan_bytes
+from ecs_trail.evidence.ledger import Fetched
 from ecs_trail.evidence.sources.base import probe_of
-from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.selection import Selection, default_selection, everything, session
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_cloudtrail"
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_logs"
-EVERY = probe_of(everything())
 APART = default_selection()
-NAMES = [*EVENT_SCHEMA.names, REBUILT]
-
-
-def in_bulk(*units: Fetched, apart: Selection = APART) -> Group:
-    return read_group(units, (EVERY, apart), bounds=USUAL)
-
-
-def rows_of(readings: list[Reading], chunks: list[bytes], parts: list[bytes]) -> list[dict[str, Any]]:
-    """All rows, wherever they are, in the order of files and places."""
-    every = [*chunks, *(chunk for one in readings for chunk in one.packed)]
-    every += [pack(one.rows, one.rebuilt) for one in readings if one.rows]
-    tables = [pa.table(opened([chunk], NAMES)) for chunk in every]
-    tables += [pq.read_table(io.BytesIO(data)).select(NAMES) for data in parts]
-    found = [row for table in tables for row in table.to_pylist()]
-    return sorted(found, key=lambda row: (row["source"], row["position"], row["raw"]))
-
-
-def bare(reading: Reading) -> Reading:
-    return replace(reading, rows=[], rebuilt=[], packed=[])
 
 
 def check(files: dict[str, bytes], apart: Selection = APART) -> int:
-    """Both roads over the same files; how many rows were made in bulk."""
-    usual = [scan_bytes(data, name, EVERY) for name, data in files.items()]
-    group = in_bulk(*(Fetched(name, data=data) for name, data in files.items()), apart=apart)
-    assert [bare(one) for one in group.readings] == [bare(one) for one in usual]
-    sealed = [group.sealed.data] if group.sealed else []
-    assert rows_of(group.readings, group.apart, sealed) == rows_of(usual, [], [])
-    if group.sealed:
-        table = pq.read_table(io.BytesIO(group.sealed.data))
-        assert apart.filter(table).num_rows == 0
-        assert table.num_rows == group.sealed.rows
-        times = table.column("event_time").to_pylist()
-        assert (group.sealed.first, group.sealed.last) == (min(times), max(times))
-    return group.rows
+    """The usual road over files, and both roads in bulk; how many rows these made."""
+    walked = check_in_bulk(files, apart, walk._LOADED, is_fast=True)
+    decoded = check_in_bulk(files, apart, None, is_fast=True)
+    for group in (walked, decoded):
+        if group.sealed:
+            table = pq.read_table(io.BytesIO(group.sealed.data))
+            assert apart.filter(table).num_rows == 0
+            assert table.num_rows == group.sealed.rows
+            times = table.column("event_time").to_pylist()
+            assert (group.sealed.first, group.sealed.last) == (min(times), max(times))
+    if len(files) == 1:
+        assert walked.sealed == decoded.sealed
+    return walked.rows
 
 
 @given(made=records(), shape=st.sampled_from(sorted(EXACT_SHAPES)))
@@ -153,7 +129,7 @@ def test_copies_in_one_block_take_the_usual_road() -> None:
 def test_a_plain_file_is_made_in_bulk_and_a_planted_fault_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     text = dump({"Records": [*some_records(), record(70, responseElements={"a b": 1})]}).encode()
     assert check({"log.json": text}) == len(some_records()) + 1
-    monkeypatch.setattr(blocks, "_BLANKS", ())
+    monkeypatch.setattr(wholes, "_BLANKS", ())
     pretty = dump({"Records": [record(70, responseElements={"a": 1})]}, indent=1).encode()
     with pytest.raises(AssertionError):
         check({"log.json": pretty})
@@ -168,7 +144,8 @@ def test_blocks_end_where_they_are_full(monkeypatch: pytest.MonkeyPatch) -> None
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(dump({"Records": [record(1)]}))
     names = ["good.json", "gone.json", "."]
-    group = in_bulk(*(Fetched(name, path=str(tmp_path / name)) for name in names))
+    units = [Fetched(name, path=str(tmp_path / name)) for name in names]
+    group = bulklane.read_group(units, (probe_of(everything()), APART), bounds=USUAL)
     assert group.readings[0].problems == []
     assert [reading.failed for reading in group.readings] == [False, True, True]
     assert group.rows == 1

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from evidence_builders import dump, record
-from roads import Roads, compare
+from roads import Roads, compare, compare_in_bulk
 from walk_builds import LIBRARY, SOURCE, Fault, build
 
 from ecs_trail.evidence import walk
@@ -37,9 +37,21 @@ def test_very_many_files_one_step_off(library: ctypes.CDLL) -> None:
     assert counts["records"] > 80_000
 
 
+def test_a_store_is_the_same_on_all_roads(library: ctypes.CDLL) -> None:
+    counts = compare_in_bulk(library, 400, seed=1)
+    assert 200 < counts["taken"] <= counts["walked"]
+    assert counts["taken"] < counts["decoded"]  # neither road is idle
+
+
+@pytest.mark.slow
+def test_very_many_stores_are_the_same_on_all_roads(library: ctypes.CDLL) -> None:
+    assert compare_in_bulk(library, 6000, seed=2)["taken"] > 20_000
+
+
 def test_a_walk_for_machines_without_vectors_takes_the_same(tmp_path: Path, library: ctypes.CDLL) -> None:
     plain = walk.load(build(tmp_path, SOURCE / "walk.c", (*LIBRARY, "-U__SSE2__")))
     assert compare(plain, 500, seed=1) == compare(library, 500, seed=1)
+    assert compare_in_bulk(plain, 100, seed=1) == compare_in_bulk(library, 100, seed=1)
 
 
 def test_without_a_walk_the_typed_decoding_takes_the_same() -> None:
@@ -58,7 +70,7 @@ def test_values_forgotten_after_every_text_are_numbered_anew(
 PLANTED = {
     "a field twice": Fault("walk.c", "(field != OTHER && known & 1u << field)", "0"),
     "a control character": Fault("json.h", "0x1f", "0x08"),
-    "a day that no month has": Fault("walk.c", "day > days[month - 1] + (month == 2 ? leap : 0)", "0"),
+    "a day that no month has": Fault("fields.h", "day > days[month - 1] + (month == 2 ? leap : 0)", "0"),
     "a time before the first": Fault("walk.c", "if (time < times->first)", "if (0)"),
     "half a pair of surrogates": Fault("json.h", "(p[2] == 'd' || p[2] == 'D') && p[3] >= '8'", "0"),
     "a session asked for is missed": Fault("walk.c", "(uint32_t)(session + 1),", "0,"),
@@ -72,6 +84,32 @@ def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
     faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED[plant]]))
     with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
         compare(faulty, 1500, seed=9)
+
+
+PLANTED_IN_BULK = {
+    "a field of another name": Fault("fields.h", "? MESSAGE : OTHER", "? SHARED : OTHER"),
+    "a leap year": Fault("fields.h", "(is_leap && month > 2)", "(is_leap && month > 3)"),
+    "a century": Fault("fields.h", "- past / 100 + past / 400", "- past / 100"),
+    "no value spelled out": Fault("parts.h", '!memcmp(part->at, "null", 4)', "0"),
+    "a part that is a text": Fault("parts.h", "part->at[1] == '{' || part->at[1] == '['", "part->at[1] == '{'"),
+    "a blank behind a backslash": Fault("parts.h", "else if (*p == '\\\\')", "else if (0)"),
+    "a blank that is not looked for": Fault("parts.h", "*p == '\\r' || *p == '\\t'", "*p == '\\r'"),
+    "a credential in capitals": Fault("parts.h", "c >= 'A' && c <= 'Z' ? c | 0x20 : c", "c"),
+    "an escape that spells a credential": Fault("parts.h", "(p[0] == '\\\\' && p[1] == 'u') || ", ""),
+    "the end of a credential": Fault("parts.h", '"sessiontoken", 9', '"sessiontokens", 9'),
+    "details of TLS": Fault("walk.c", "!is_nothing(&fields[TLS])", "!!fields[TLS].length"),
+    "an escape in a column": Fault("walk.c", "is_marked = one->is_escaped", "is_marked = 0"),
+    "where a call came from": Fault("fields.h", "ORIGIN = AGENT + 1 - ADDRESS", "ORIGIN = AGENT - ADDRESS"),
+    "an answer of a text before": Fault("json.h", "*found = (Span){0};", ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", PLANTED_IN_BULK)
+def test_a_fault_planted_in_columns_is_found(plant: str, tmp_path: Path) -> None:
+    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED_IN_BULK[plant]]))
+    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
+        compare_in_bulk(faulty, 1500, seed=9)
 
 
 def text_of(*names: str) -> bytes:

@@ -5,8 +5,8 @@
  *     a.out hash WORD...                the hash of each word, for a seed of 0
  *
  * Every text goes through a walk that has seen many others, now and then with no memory left, and through a fresh one;
- * both must say the same. What is taken must be JSON to a reader that shares no line with the walk. The same seed gives
- * the same texts. Ends with 1 and prints the text where something does not hold. See test_walk.py.
+ * both must say the same. So it does in the walk of a scan and in that of records read whole.
+ * What is taken must be JSON to a reader that shares no line with the walk. The same seed gives the same texts. Ends with 1 and prints the text where something does not hold. See test_walk.py.
  */
 
 #include <stdarg.h>
@@ -234,20 +234,59 @@ static void compare(const Walk *walk, const Found *found, const Walk *fresh, con
     HOLDS(here == found->seen + found->seen_count);
 }
 
+/* What a scan keeps of a record; where it ends. */
+static uint64_t check_record(const Walk *used, const Record *here, const Walk *fresh, const Record *there)
+{
+    HOLDS(here->start == there->start && here->end == there->end && !here->asked == !there->asked);
+    HOLDS(is_same(&used->tables[KINDS], here->kind, &fresh->tables[KINDS], there->kind));
+    HOLDS(is_same(&used->tables[CALLERS], here->caller, &fresh->tables[CALLERS], there->caller));
+    HOLDS(!here->asked
+          || is_same(&used->tables[ASKED], here->asked - 1, &fresh->tables[ASKED], there->asked - 1));
+    return here->end;
+}
+
+/* The same of a record read whole: its pieces are strings and values in it, and are what is gathered of them. */
+static uint64_t check_row(const Walk *used, const Row *here, const Walk *fresh, const Row *there)
+{
+    uint64_t addresses[PIECES], start = here->pieces[RAW].start, end = start + here->pieces[RAW].length;
+    int32_t bounds[PIECES + 1] = {0};
+    const char *text = (const char *)now.bytes;
+    HOLDS(here->time == there->time && here->marks == there->marks && !(here->marks >> (HAS_TLS + 1)));
+    HOLDS(!memcmp(here->pieces, there->pieces, sizeof(here->pieces)));
+    HOLDS(is_same(&used->tables[KINDS], here->kind, &fresh->tables[KINDS], there->kind));
+    HOLDS(is_same(&used->tables[CALLERS], here->caller, &fresh->tables[CALLERS], there->caller));
+    HOLDS(is_same(&used->tables[ASKED], here->origin, &fresh->tables[ASKED], there->origin));
+    for (int i = 0; i < PIECES; i++) {
+        uint64_t from = here->pieces[i].start, to = from + here->pieces[i].length;
+        addresses[i] = (uint64_t)(uintptr_t)(now.bytes + from);
+        bounds[i + 1] = bounds[i] + (int32_t)(to - from);
+        if (from == to)
+            HOLDS(i > P_ID && !(here->marks >> i & 1));
+        else if (i >= P_PARAMETERS)
+            HOLDS(from > start && to < end && json(text + from, text + to) == text + to);
+        else if (i != RAW)
+            HOLDS(from > start && to < end && json_string(text + from - 1, text + to + 1) == text + to + 1);
+    }
+    unsigned char *made = malloc((size_t)bounds[PIECES]);
+    walk_gather(addresses, bounds, PIECES, made);
+    for (int i = 0; i < PIECES; i++)
+        HOLDS(!memcmp(made + bounds[i], text + here->pieces[i].start, here->pieces[i].length));
+    free(made);
+    return end;
+}
+
 static uint64_t judged, taken, taken_records;
 
-static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t length)
+static int64_t judge_one(Walk *used, Heard *heard)
 {
     Found found, found_fresh;
-    now.bytes = malloc(length); /* the byte behind it belongs to the sanitizer */
-    now.length = length;
-    memcpy(now.bytes, bytes, length);
+    size_t length = now.length;
     uint64_t before = refused_memory;
     scarcity = roll(8) ? 0 : 1 + (unsigned)roll(12);
     int64_t count = walk_text(used, now.bytes, length, &found);
     int is_short = refused_memory > before;
     scarcity = 0;
-    Walk *fresh = walk_new(roll(UINT64_MAX));
+    Walk *fresh = walk_new(roll(UINT64_MAX), used->is_whole);
     int64_t again = walk_text(fresh, now.bytes, length, &found_fresh);
     HOLDS(count == again || (count < 0 && is_short));
     uint64_t filled = 0;
@@ -260,35 +299,47 @@ static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t le
         hear(heard, used, &found);
         compare(used, &found, fresh, &found_fresh);
         for (int64_t i = 0; i < count; i++) {
-            Record here = found.records[i], there = found_fresh.records[i];
-            HOLDS(here.start == there.start && here.end == there.end && !here.asked == !there.asked);
-            HOLDS(here.start >= end && here.start < here.end && here.end <= length);
-            end = here.end;
-            const char *start = (const char *)now.bytes + here.start;
-            HOLDS(*start == '{' && json(start, (const char *)now.bytes + end) == (const char *)now.bytes + end);
-            HOLDS(is_same(&used->tables[KINDS], here.kind, &fresh->tables[KINDS], there.kind));
-            HOLDS(is_same(&used->tables[CALLERS], here.caller, &fresh->tables[CALLERS], there.caller));
-            HOLDS(!here.asked
-                  || is_same(&used->tables[ASKED], here.asked - 1, &fresh->tables[ASKED], there.asked - 1));
+            uint64_t start = used->is_whole ? used->rows[i].pieces[RAW].start : used->records[i].start;
+            HOLDS(start >= end && start < length);
+            end = used->is_whole ? check_row(used, &used->rows[i], fresh, &fresh->rows[i])
+                : check_record(used, &used->records[i], fresh, &fresh->records[i]);
+            HOLDS(end > start && end <= length);
+            const char *text = (const char *)now.bytes;
+            HOLDS(text[start] == '{' && json(text + start, text + end) == text + end);
         }
+        HOLDS(found.records == (used->is_whole ? (const void *)used->rows : used->records));
         for (size_t i = 0; i < length && !found.has_high; i++)
             HOLDS(now.bytes[i] < 128);
         taken++;
         taken_records += (uint64_t)count;
     }
     walk_free(fresh);
-    free(now.bytes);
-    now = (Bytes){NULL, 0};
     judged++;
-    return count > 0;
+    return again;
 }
 
-static void forget_all(Walk *used, Heard *heard)
+enum { WAYS = 2 };
+
+static int judge(Walk *used[WAYS], Heard heard[WAYS], const unsigned char *bytes, size_t length)
 {
-    walk_forget(used);
-    for (int i = 0; i < TABLES; i++)
-        free(heard->tables[i].bytes);
-    memset(heard, 0, sizeof(*heard));
+    now.bytes = malloc(length); /* the byte behind it belongs to the sanitizer */
+    now.length = length;
+    memcpy(now.bytes, bytes, length);
+    int64_t count = judge_one(used[0], &heard[0]), count_whole = judge_one(used[1], &heard[1]);
+    HOLDS(count < 0 || count_whole < 0 || count_whole == count);
+    free(now.bytes);
+    now = (Bytes){NULL, 0};
+    return count > 0 || count_whole > 0;
+}
+
+static void forget_all(Walk *used[WAYS], Heard heard[WAYS])
+{
+    for (int way = 0; way < WAYS; way++) {
+        walk_forget(used[way]);
+        for (int i = 0; i < TABLES; i++)
+            free(heard[way].tables[i].bytes);
+        memset(&heard[way], 0, sizeof(heard[way]));
+    }
 }
 
 static const char *const tokens[] = {
@@ -297,7 +348,10 @@ static const char *const tokens[] = {
     "false", "nul", "0", "-", "-0", "01", "1.5", "1.", "1e5", "123456789012345678", "1234567890123456789", "{}", "[]", "\"\"",
     "\"x\"", "\"a\":1,", "\"eventName\":\"x\",", "\"eventTime\":\"2026-02-29T24:00:00Z\",", "\"eventID\":\"\",",
     "\"insightDetails\":null,", "\"userIdentity\":{\"type\":null,\"arn\":\"x\",\"type\":\"y\"},", "\"userIdentity\":null,",
-    "\"requestParameters\":{\"roleSessionName\":\"s\",\"roleArn\":null},", "\"requestParameters\":[],", "\"Records\":[",
+    "\"requestParameters\":{\"roleSessionName\":\"s\",\"roleArn\":null},",
+    "\"responseElements\":{\"a\": \"credentials\"},", "\"resources\":\"{\",", "\"readOnly\":true,", "\"readOnly\":\"\",",
+    "\"userAgent\":\"\\n\",", "\"requestID\":\"x\",", "\"tlsDetails\":{},", "credential", "SessionToken", "secretaccesskey", "ke",
+    "\"requestParameters\":[],", "\"Records\":[",
     "{\"Records\":[]}", "]}", "2024-02-29T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "\xef\xbb\xbf",
 };
 
@@ -400,10 +454,10 @@ int main(int count, char **words)
     }
     Bytes *texts = calloc((size_t)count + GROWN, sizeof(*texts)), text = {malloc(LONGEST), 0};
     size_t files = 0, small = 0, grown = 0;
-    Heard heard;
-    memset(&heard, 0, sizeof(heard));
-    Walk *used = walk_new(1);
-    if (count < 4 || !texts || !text.bytes || !used)
+    Heard heard[WAYS];
+    memset(heard, 0, sizeof(heard));
+    Walk *used[WAYS] = {walk_new(1, 0), walk_new(1, 1)};
+    if (count < 4 || !texts || !text.bytes || !used[0] || !used[1])
         return 2;
 #if defined(__SANITIZE_ADDRESS__)
     __sanitizer_set_death_callback(show);
@@ -426,9 +480,9 @@ int main(int count, char **words)
         }
     for (size_t i = 0; i < files; i++) {
         for (size_t length = 0; length <= texts[i].length; length += texts[i].length > SMALL ? 1 + roll(997) : 1)
-            judge(used, &heard, texts[i].bytes, length);
-        judge(used, &heard, texts[i].bytes, texts[i].length);
-        forget_all(used, &heard);
+            judge(used, heard, texts[i].bytes, length);
+        judge(used, heard, texts[i].bytes, texts[i].length);
+        forget_all(used, heard);
     }
     uint64_t cuts = judged, wanted = strtoull(words[2], NULL, 10);
     while (judged - cuts < wanted) {
@@ -437,7 +491,7 @@ int main(int count, char **words)
         memcpy(text.bytes, texts[which].bytes, text.length);
         for (uint64_t changes = roll(5); changes; changes--)
             change(&text, &texts[roll(files)]);
-        if (judge(used, &heard, text.bytes, text.length) && text.length <= SMALL) { /* a start for more */
+        if (judge(used, heard, text.bytes, text.length) && text.length <= SMALL) { /* a start for more */
             size_t place = grown < GROWN ? grown++ : roll(GROWN);
             Bytes *kept = &texts[files + place];
             kept->bytes = realloc(kept->bytes, text.length);
@@ -445,10 +499,11 @@ int main(int count, char **words)
             memcpy(kept->bytes, text.bytes, text.length);
         }
         if (!roll(500))
-            forget_all(used, &heard);
+            forget_all(used, heard);
     }
-    forget_all(used, &heard);
-    walk_free(used);
+    forget_all(used, heard);
+    walk_free(used[0]);
+    walk_free(used[1]);
     for (size_t i = 0; i < files + grown; i++)
         free(texts[i].bytes);
     free(texts);

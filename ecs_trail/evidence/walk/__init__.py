@@ -9,9 +9,9 @@ import ctypes
 import os
 import sys
 import weakref
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -22,22 +22,28 @@ LIBRARY: Final = "walk.dll" if os.name == "nt" else "walk.so"
 SWITCH: Final = "ECS_TRAIL_COMPILED"
 
 #: Raised with every change of what is handed over between `walk.c` and this file.
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 #: The fields of a value: strings as they were decoded, None for null.
 Value = tuple[str | None, ...]
 #: Fields of homes, kinds, callers and sessions asked for, as `walk.c` has them.
-_FIELDS: Final = (3, 7, 2, 1)
-_TABLES: Final = len(_FIELDS)
+_WIDTHS: Final = (3, 7, 2, 1)
+_TABLES: Final = len(_WIDTHS)
 #: Of a record: start and end in the text, the numbers of kind and caller, and of the session it asks for plus one.
 _RECORD: Final = 5
 _MARK: Final = 4
+ROW_BYTES: Final = 120
 _TEXT: Final = msgspec.json.Decoder(str)
 #: Bytes of values that are kept from text to text, and what a value weighs beside its own.
 _KEPT: Final = 8 << 20
 _WEIGHT: Final = 256
 #: `Found` in `walk.c`, all of it numbers of 64 bits.
 _Report = ctypes.c_uint64 * (4 + 2 * _TABLES)
+
+
+def unescaped(piece: str) -> str:
+    """A string that stands in JSON so, without its quotes."""
+    return _TEXT.decode(f'"{piece}"') if "\\" in piece else piece
 
 
 class Found(NamedTuple):
@@ -77,11 +83,17 @@ class Walker:
     them.
     """
 
+    #: Which walk it is: that of scans, or of records read whole (`wholes`).
+    IS_WHOLE: ClassVar = False
+    #: How many fields the values of each table have, and what makes texts of them.
+    WIDTHS: ClassVar = _WIDTHS
+    READS: ClassVar[Sequence[Callable[[str], str]]] = (unescaped,) * _TABLES
+
     def __init__(self, library: ctypes.CDLL) -> None:
         """Raises `MemoryError`. See `walker`."""
         self._library = library
         # of no use to anybody who does not know it: numbers are found by hashes
-        self._walk = library.walk_new(int.from_bytes(os.urandom(8), sys.byteorder))
+        self._walk = library.walk_new(int.from_bytes(os.urandom(8), sys.byteorder), self.IS_WHOLE)
         if not self._walk:
             raise MemoryError
         # not at exit: threads that are not waited for may still walk then
@@ -123,18 +135,37 @@ class Walker:
             values.clear()
 
     def _learn(self, fresh: Sequence[int], lengths: Sequence[int]) -> None:
-        for values, place, length, width in zip(
-            (self.homes, self.kinds, self.callers, self.asked), fresh, lengths, _FIELDS, strict=True
-        ):
+        tables = (self.homes, self.kinds, self.callers, self.asked)
+        for values, place, length, width, read in zip(tables, fresh, lengths, self.WIDTHS, self.READS, strict=True):
             if length:
-                fields = _fields(ctypes.string_at(place, length))
+                fields = _fields(ctypes.string_at(place, length), read)
                 known = len(values)
                 values.extend(zip(*[fields] * width, strict=True))
                 self._held += length + (len(values) - known) * _WEIGHT
 
 
-def _fields(told: bytes) -> Iterator[str | None]:
-    """The strings of new values: of each its length plus one in four bytes, 0 for null, and then itself."""
+class WholeWalker(Walker):
+    """Walks over texts of records that are read whole: of each it also says where its parts stand (`Found.table`).
+
+    `kinds` have version, readOnly and managementEvent too, `callers` are `userIdentity` as it stands, and `asked` are
+    where a call came from (sourceIPAddress, userAgent).
+    """
+
+    IS_WHOLE = True
+    WIDTHS = (3, 10, 1, 2)
+    READS = (unescaped, unescaped, str, unescaped)
+
+    def rows(self, found: Found) -> bytes:
+        """What was found of every record, `ROW_BYTES` for each (`Row` in `walk.c`)."""
+        return ctypes.string_at(found.table, found.records * ROW_BYTES)
+
+    def gather(self, addresses: int, bounds: int, count: int, into: int) -> None:
+        """Copy pieces of texts one behind the other: addresses of 64 bits, bounds of 32."""
+        self._library.walk_gather(addresses, bounds, count, into)
+
+
+def _fields(told: bytes, read: Callable[[str], str]) -> Iterator[str | None]:
+    """The fields of new values: of each its length plus one in four bytes, 0 for null, and then itself."""
     place = 0
     while place < len(told):
         length = int.from_bytes(told[place : place + _MARK], sys.byteorder)
@@ -143,9 +174,8 @@ def _fields(told: bytes) -> Iterator[str | None]:
             yield None
             continue
         # what is no UTF-8 belongs to a text that is not taken in the end
-        value = told[place : place + length - 1].decode("utf-8", "replace")
+        yield read(told[place : place + length - 1].decode("utf-8", "replace"))
         place += length - 1
-        yield _TEXT.decode(f'"{value}"') if "\\" in value else value
 
 
 def _opened(place: Path) -> ctypes.CDLL:
@@ -163,11 +193,13 @@ def load(place: Path) -> ctypes.CDLL | None:
     try:
         library = _opened(place)
         library.walk_new.restype = ctypes.c_void_p
-        library.walk_new.argtypes = [ctypes.c_uint64]
+        library.walk_new.argtypes = [ctypes.c_uint64, ctypes.c_int]
         library.walk_free.restype = library.walk_forget.restype = None
         library.walk_free.argtypes = library.walk_forget.argtypes = [ctypes.c_void_p]
         library.walk_text.restype = ctypes.c_int64
         library.walk_text.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.POINTER(_Report)]
+        library.walk_gather.restype = None
+        library.walk_gather.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p]
         version: int = library.walk_version()
     except (OSError, AttributeError):  # it is not there, or is none
         return None
@@ -180,3 +212,8 @@ _LOADED: Final = None if os.environ.get(SWITCH) == "0" else load(Path(__file__).
 def walker() -> Walker | None:
     """A walker, where the walk is compiled."""
     return None if _LOADED is None else Walker(_LOADED)
+
+
+def whole_walker() -> WholeWalker | None:
+    """A walker over records that are read whole, where the walk is compiled."""
+    return None if _LOADED is None else WholeWalker(_LOADED)

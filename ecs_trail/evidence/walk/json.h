@@ -21,10 +21,12 @@ typedef struct {
     unsigned has_high;      /* not 0 once a byte of 0x80 and above was met: whether it is UTF-8 is asked elsewhere */
 } Text;
 
-/* A string of the text without its quotes; `at` is NULL for null, and for what is not there. */
+/* A string of the text without its quotes, or another value as it stands; `at` is NULL for null, and for what is not
+ * there. */
 typedef struct {
     Place at;
     uint32_t length;
+    int is_escaped;         /* a string with escapes in it */
 } Span;
 
 enum {
@@ -123,13 +125,24 @@ static inline Place string_or_null(Text *text, Place p, Span *found)
 {
     int is_escaped = 0;
     if (is_at(p, text->end, 'n')) {
-        *found = (Span){NULL, 0};
+        *found = (Span){NULL, 0, 0};
         return LITERAL(p, text->end, "null");
     }
     Place after = string(text, p, &is_escaped);
     if (!after || after - p > INT32_MAX)
         return NULL;
-    *found = (Span){p + 1, (uint32_t)(after - p - 2)};
+    *found = (Span){p + 1, (uint32_t)(after - p - 2), is_escaped};
+    return after;
+}
+
+/* true, false or null. */
+static inline Place flag_or_null(Place p, Place end, Span *found)
+{
+    Place after = is_at(p, end, 'n') ? LITERAL(p, end, "null")
+        : is_at(p, end, 't') ? LITERAL(p, end, "true") : LITERAL(p, end, "false");
+    *found = (Span){0};
+    if (after && *p != 'n')
+        *found = (Span){p, (uint32_t)(after - p), 0};
     return after;
 }
 

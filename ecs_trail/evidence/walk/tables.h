@@ -14,7 +14,7 @@
 #include "json.h"
 
 enum {
-    MOST_FIELDS = 8,
+    MOST_FIELDS = 10,
     LONGEST_FIELD = 4096,   /* bytes; a longer one is not plain */
 };
 #define NO_HOME UINT32_MAX

@@ -5,7 +5,9 @@
  * reads the text: so this walk may know less than JSON, but never more. The caller is `walk/__init__.py`.
  */
 
+#include "fields.h"
 #include "json.h"
+#include "parts.h"
 #include "tables.h"
 
 #if defined(_WIN32)
@@ -26,27 +28,48 @@ typedef struct {
 } Times;
 
 /* Homes are (account, Region, event source), kinds all that a record is judged by, callers (type, ARN) of userIdentity,
- * and asked the session that a call asks for. */
+ * and asked the session that a call asks for. Of records read whole, callers are userIdentity as it stands, and asked
+ * where they came from (sourceIPAddress, userAgent). */
 enum { HOMES, KINDS, CALLERS, ASKED, TABLES };
+
+/* Pieces of a text that become columns of a record read whole, and bits of its marks: one for each piece that is not to
+ * be taken as it stands, and one for tlsDetails that say something. */
+enum {
+    RAW, P_ID, P_REQUEST, P_SHARED, P_MESSAGE, P_SESSION, P_ROLE,
+    P_PARAMETERS, P_RESPONSE, P_ADDITIONAL, P_DETAILS, P_RESOURCES, PIECES,
+    HAS_TLS = PIECES,
+};
+
+typedef struct {
+    uint32_t start, length;
+} Piece;
+
+typedef struct {
+    int64_t time;           /* microseconds since 1970 */
+    uint32_t kind, caller, origin, marks;
+    Piece pieces[PIECES];
+} Row;
 
 typedef struct {
     Table tables[TABLES];
     Times *times;           /* of the homes seen in this text */
     uint64_t times_room;
-    Record *records;
+    Record *records;        /* or, of those read whole, */
+    Row *rows;
     uint64_t count, room;
     uint64_t *told;         /* see Found */
     uint64_t told_room;
     uint64_t seed;
     Text text;
     uint32_t number;        /* of the text */
+    int is_whole;
 } Walk;
 
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "the caller reads Found as numbers of 64 bits");
 
 /* What a text holds. All that it points to is good until the next call for the same walk. */
 typedef struct {
-    const Record *records;
+    const void *records;
     uint64_t has_high;
     /* how many homes, kinds, callers and sessions were seen; of each home number, first and last time; the numbers of
      * the others, one table after the other */
@@ -57,91 +80,6 @@ typedef struct {
     uint64_t fresh_length[TABLES];
 } Found;
 
-enum {
-    /* texts of a record: the first three are its home, the first seven its kind */
-    ACCOUNT, REGION, SOURCE, NAME, ERROR, TYPE, CATEGORY, VERSION, ID, TIME, TEXTS,
-    IDENTITY = TEXTS, PARAMETERS, INSIGHT, OTHER,
-    HOME = SOURCE + 1, KIND = CATEGORY + 1,
-};
-
-/* Which field of a record a name is. */
-static inline int field_of(const Member *one)
-{
-    switch (one->length) {
-    case 7:
-        return IS_NAMED(one, "eventID") ? ID : OTHER;
-    case 9:
-        return IS_NAMED(one, "eventTime") ? TIME : IS_NAMED(one, "eventName") ? NAME
-            : IS_NAMED(one, "eventType") ? TYPE : IS_NAMED(one, "awsRegion") ? REGION
-            : IS_NAMED(one, "errorCode") ? ERROR : OTHER;
-    case 11:
-        return IS_NAMED(one, "eventSource") ? SOURCE : OTHER;
-    case 12:
-        return IS_NAMED(one, "userIdentity") ? IDENTITY : IS_NAMED(one, "eventVersion") ? VERSION : OTHER;
-    case 13:
-        return IS_NAMED(one, "eventCategory") ? CATEGORY : OTHER;
-    case 14:
-        return IS_NAMED(one, "insightDetails") ? INSIGHT : OTHER;
-    case 17:
-        return IS_NAMED(one, "requestParameters") ? PARAMETERS : OTHER;
-    case 18:
-        return IS_NAMED(one, "recipientAccountId") ? ACCOUNT : OTHER;
-    default:
-        return OTHER;
-    }
-}
-
-typedef struct {
-    const char *name;
-    size_t length;
-} Name;
-
-/* An object of which two members are asked for: each a string or null, and none twice. */
-static inline Place two_of(Text *text, Place p, const Name names[2], Span found[2])
-{
-    Member one;
-    int more, known[2] = {0, 0};
-    if (!is_at(p, text->end, '{'))
-        return NULL;
-    p++;
-    for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int which = is_named(&one, names[0].name, names[0].length) ? 0
-            : is_named(&one, names[1].name, names[1].length) ? 1 : -1;
-        if (which >= 0 && known[which]++)
-            return NULL;
-        p = which < 0 ? value(text, one.value) : string_or_null(text, one.value, &found[which]);
-        if (!p)
-            return NULL;
-    }
-    return more < 0 ? NULL : p;
-}
-
-/* A time YYYY-MM-DDThh:mm:ssZ as a number; 0 for any other spelling, and for one that no calendar has. */
-static uint64_t moment(const Span *time)
-{
-    static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
-    static const unsigned days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    uint64_t all = 0;
-    if (!time->at || time->length != sizeof(form) - 1)
-        return 0;
-    for (size_t i = 0; i < sizeof(form) - 1; i++) {
-        unsigned char c = time->at[i];
-        if (form[i] == 'd' ? !is_digit(c) : c != (unsigned char)form[i])
-            return 0;
-        if (form[i] == 'd')
-            all = all * 10 + (unsigned)(c - '0');
-    }
-    unsigned year = (unsigned)(all / 10000000000), month = (unsigned)(all / 100000000 % 100);
-    unsigned day = (unsigned)(all / 1000000 % 100);
-    unsigned leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    /* of the first and the last year not every zone can say the ends */
-    if (year < 2 || year > 9998 || month < 1 || month > 12 || day < 1)
-        return 0;
-    if (day > days[month - 1] + (month == 2 ? leap : 0))
-        return 0;
-    return all / 10000 % 100 > 23 || all / 100 % 100 > 59 || all % 100 > 59 ? 0 : all;
-}
-
 /* The number of a value that is met in this text; -1 where it is too long or there is no memory. */
 static int64_t met(Walk *walk, int which, const Span *fields, int count)
 {
@@ -151,15 +89,15 @@ static int64_t met(Walk *walk, int which, const Span *fields, int count)
 }
 
 /* The same for a kind, whose home is looked up once, and sees a time with every record. */
-static int64_t kind_of(Walk *walk, const Span *texts, uint64_t time)
+static int64_t kind_of(Walk *walk, const Span *fields, int count, uint64_t time)
 {
     Table *kinds = &walk->tables[KINDS], *homes = &walk->tables[HOMES];
     uint64_t before = homes->seen_count;
-    int64_t kind = met(walk, KINDS, texts, KIND);
+    int64_t kind = met(walk, KINDS, fields, count);
     if (kind < 0)
         return -1;
     if (kinds->entries[kind].home == NO_HOME) {
-        int64_t home = number_of(homes, texts, HOME, walk->seed);
+        int64_t home = number_of(homes, fields, HOME, walk->seed);
         if (home < 0)
             return -1;
         kinds->entries[kind].home = (uint32_t)home;
@@ -177,12 +115,77 @@ static int64_t kind_of(Walk *walk, const Span *texts, uint64_t time)
     return kind;
 }
 
-static Place record(Walk *walk, Place p)
+/* A record of a scan, kept by its numbers; 0 where there is no room. */
+static int keep(Walk *walk, Place start, Place end, const Span *caller, const Span *asked, int64_t kind)
+{
+    int64_t by = met(walk, CALLERS, caller, 2);
+    int64_t session = asked->length ? met(walk, ASKED, asked, 1) : -1;
+    if (kind < 0 || by < 0 || (asked->length && session < 0))
+        return 0;
+    if (!has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
+        return 0;
+    walk->records[walk->count++] = (Record){
+        (uint32_t)(start - walk->text.begin), (uint32_t)(end - walk->text.begin),
+        (uint32_t)kind, (uint32_t)by, (uint32_t)(session + 1),
+    };
+    return 1;
+}
+
+/* A record read whole, kept with its pieces; 0 for one that is not plain, and where there is no room. */
+static int keep_whole(Walk *walk, Row row, const Span *fields, const Span *asked, int64_t kind)
+{
+    const Span *pieces[PIECES] = {
+        NULL, &fields[ID], &fields[REQUEST], &fields[SHARED], &fields[MESSAGE], &asked[0], &asked[1],
+        &fields[PARAMETERS], &fields[RESPONSE], &fields[ADDITIONAL], &fields[DETAILS], &fields[RESOURCES],
+    };
+    int64_t by = met(walk, CALLERS, &fields[IDENTITY], 1), origin = met(walk, ASKED, &fields[ADDRESS], ORIGIN);
+    if (kind < 0 || by < 0 || origin < 0 || !has_room(&walk->rows, &walk->room, walk->count + 1, sizeof(Row)))
+        return 0;
+    row.kind = (uint32_t)kind, row.caller = (uint32_t)by, row.origin = (uint32_t)origin;
+    row.marks = (uint32_t)!is_nothing(&fields[TLS]) << HAS_TLS;
+    for (int i = P_ID; i < PIECES; i++) {
+        const Span *one = pieces[i];
+        int is_free = i >= P_PARAMETERS, is_marked = one->is_escaped;
+        if (is_free ? is_nothing(one) : !one->length)
+            continue;
+        if (is_free && is_wrapped_text(one))
+            return 0;
+        if (is_free)
+            is_marked = is_loose(one) || (i == P_RESPONSE && may_hold_credentials(one));
+        row.marks |= (uint32_t)!!is_marked << i;
+        row.pieces[i] = (Piece){(uint32_t)(one->at - walk->text.begin), one->length};
+    }
+    walk->rows[walk->count++] = row;
+    return 1;
+}
+
+/* The value of a field, whose bytes become its span but for a string's quotes. */
+static inline Place field_value(Text *text, Place p, int field, Span *found, Span caller[2], Span asked[2])
 {
     static const Name who[2] = {{"type", 4}, {"arn", 3}}, asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
+    Place start = p;
+    if (field == READ_ONLY || field == MANAGEMENT)
+        return flag_or_null(p, text->end, found);
+    if (field < IDENTITY)
+        return string_or_null(text, p, found);
+    if (field == IDENTITY)
+        p = two_of(text, p, who, caller);
+    else if (field != PARAMETERS)
+        p = value(text, p);
+    else if (is_at(p, text->end, 'n'))
+        p = LITERAL(p, text->end, "null");
+    else
+        p = two_of(text, p, asks, asked);
+    if (p)
+        *found = (Span){start, (uint32_t)(p - start), 0};
+    return p;
+}
+
+static inline Place record(Walk *walk, Place p, const int is_whole)
+{
     static const int needed[] = {ACCOUNT, REGION, SOURCE, NAME, ID};
     Text *text = &walk->text;
-    Span texts[TEXTS] = {{0}}, caller[2] = {{0}}, asked[2] = {{0}};
+    Span fields[FIELDS] = {{0}}, caller[2] = {{0}}, asked[2] = {{0}};
     unsigned known = 0;
     Place start = p;
     Member one;
@@ -192,53 +195,36 @@ static Place record(Walk *walk, Place p)
         return NULL;
     p++;
     for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int field = field_of(&one);
+        int field = field_of(&one, is_whole);
         if (field == INSIGHT || (field != OTHER && known & 1u << field))
             return NULL;
         known |= 1u << field;
-        if (field == OTHER)
-            p = value(text, one.value);
-        else if (field < TEXTS)
-            p = string_or_null(text, one.value, &texts[field]);
-        else if (field == IDENTITY)
-            p = two_of(text, one.value, who, caller);
-        else if (is_at(one.value, text->end, 'n'))
-            p = LITERAL(one.value, text->end, "null");
-        else
-            p = two_of(text, one.value, asks, asked);
+        p = field == OTHER ? value(text, one.value) : field_value(text, one.value, field, &fields[field], caller, asked);
         if (!p)
             return NULL;
     }
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
-        if (!texts[needed[i]].length)
+        if (!fields[needed[i]].length)
             return NULL;
-    uint64_t time = moment(&texts[TIME]);
-    if (more < 0 || !time || !texts[VERSION].at || !(known & 1u << IDENTITY))
+    uint64_t time = moment(&fields[TIME]);
+    if (more < 0 || !time || !fields[VERSION].at || !(known & 1u << IDENTITY))
         return NULL;
-
-    int64_t kind = kind_of(walk, texts, time);
-    int64_t by = met(walk, CALLERS, caller, 2);
-    int64_t session = asked[0].length ? met(walk, ASKED, asked, 1) : -1;
-    if (kind < 0 || by < 0 || (asked[0].length && session < 0))
-        return NULL;
-    if (!has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
-        return NULL;
-    walk->records[walk->count++] = (Record){
-        (uint32_t)(start - text->begin), (uint32_t)(p - text->begin),
-        (uint32_t)kind, (uint32_t)by, (uint32_t)(session + 1),
-    };
-    return p;
+    int64_t kind = kind_of(walk, fields, is_whole ? WHOLE_KIND : KIND, time);
+    if (!is_whole)
+        return keep(walk, start, p, caller, asked, kind) ? p : NULL;
+    Row row = {.time = since_1970(time), .pieces = {{(uint32_t)(start - text->begin), (uint32_t)(p - start)}}};
+    return keep_whole(walk, row, fields, asked, kind) ? p : NULL;
 }
 
 /* Records with commas between them, from behind `[` to behind `]`. */
-static Place list(Walk *walk, Place p)
+static inline Place list(Walk *walk, Place p, const int is_whole)
 {
     Place end = walk->text.end;
     p = blank(p, end);
     if (is_at(p, end, ']'))
         return p + 1;
     for (;;) {
-        if (!(p = record(walk, p)))
+        if (!(p = record(walk, p, is_whole)))
             return NULL;
         p = blank(p, end);
         if (is_at(p, end, ']'))
@@ -250,12 +236,12 @@ static Place list(Walk *walk, Place p)
 }
 
 /* A record a line. */
-static Place lines(Walk *walk, Place p)
+static inline Place lines(Walk *walk, Place p, const int is_whole)
 {
     Place end = walk->text.end;
     while (p < end) {
         Place start = p;
-        if (!(p = record(walk, p)) || memchr(start, '\n', (size_t)(p - start)))
+        if (!(p = record(walk, p, is_whole)) || memchr(start, '\n', (size_t)(p - start)))
             return NULL;
         if (is_at(p, end, '\r'))
             p++;
@@ -274,21 +260,21 @@ static Place lines(Walk *walk, Place p)
 #endif
 
 /* `{"Records": […]}`, `[…]`, or lines, from the first byte to the last. */
-TWICE static int is_plain(Walk *walk)
+static inline int is_plain(Walk *walk, const int is_whole)
 {
     Place p = walk->text.begin, end = walk->text.end, inside;
     int is_wrapped = 0;
     if (is_at(p, end, '{')) {
         inside = LITERAL(blank(p + 1, end), end, "\"Records\"");
         if (!inside)
-            return lines(walk, p) == end;
+            return lines(walk, p, is_whole) == end;
         p = blank(inside, end);
         if (!is_at(p, end, ':'))
             return 0;
         p = blank(p + 1, end);
         is_wrapped = 1;
     }
-    if (!is_at(p, end, '[') || !(p = list(walk, p + 1)))
+    if (!is_at(p, end, '[') || !(p = list(walk, p + 1, is_whole)))
         return 0;
     if (is_wrapped) {
         p = blank(p, end);
@@ -297,6 +283,16 @@ TWICE static int is_plain(Walk *walk)
         p++;
     }
     return blank(p, end) == end;
+}
+
+TWICE static int is_plain_scan(Walk *walk)
+{
+    return is_plain(walk, 0);
+}
+
+TWICE static int is_plain_whole(Walk *walk)
+{
+    return is_plain(walk, 1);
 }
 
 /* Write down what was seen; 0 where there is no memory. */
@@ -318,7 +314,8 @@ static int tell(Walk *walk, Found *found)
             }
         }
     }
-    *found = (Found){.records = walk->records, .has_high = walk->text.has_high, .seen = walk->told, .seen_count = at};
+    const void *records = walk->is_whole ? (const void *)walk->rows : walk->records;
+    *found = (Found){.records = records, .has_high = walk->text.has_high, .seen = walk->told, .seen_count = at};
     for (int i = 0; i < TABLES; i++) {
         Table *table = &walk->tables[i];
         found->fresh_length[i] = table->filled - table->told;
@@ -331,7 +328,7 @@ static int tell(Walk *walk, Found *found)
 /* Raised with every change of what is handed over: a library that was compiled of other sources is not used. */
 PUBLIC int walk_version(void)
 {
-    return 1;
+    return 2;
 }
 
 #if !defined(WALK_SOURCE)
@@ -344,12 +341,14 @@ PUBLIC const char *walk_source(void)
     return WALK_SOURCE;
 }
 
-/* NULL where there is no memory. */
-PUBLIC Walk *walk_new(uint64_t seed)
+/* A walk for scans, or for records read whole; NULL where there is no memory. */
+PUBLIC Walk *walk_new(uint64_t seed, int is_whole)
 {
     Walk *walk = calloc(1, sizeof(Walk));
-    if (walk)
+    if (walk) {
         walk->seed = seed;
+        walk->is_whole = is_whole;
+    }
     return walk;
 }
 
@@ -357,13 +356,16 @@ PUBLIC Walk *walk_new(uint64_t seed)
 PUBLIC void walk_forget(Walk *walk)
 {
     uint64_t seed = walk->seed;
+    int is_whole = walk->is_whole;
     for (int i = 0; i < TABLES; i++)
         forget(&walk->tables[i]);
     free(walk->times);
     free(walk->records);
+    free(walk->rows);
     free(walk->told);
     memset(walk, 0, sizeof(*walk));
     walk->seed = seed;
+    walk->is_whole = is_whole;
 }
 
 PUBLIC void walk_free(Walk *walk)
@@ -382,5 +384,13 @@ PUBLIC int64_t walk_text(Walk *walk, const unsigned char *text, uint64_t length,
     walk->count = 0;
     for (int i = 0; i < TABLES; i++)
         walk->tables[i].seen_count = 0;
-    return is_plain(walk) && tell(walk, found) ? (int64_t)walk->count : -1;
+    return (walk->is_whole ? is_plain_whole : is_plain_scan)(walk) && tell(walk, found) ? (int64_t)walk->count : -1;
+}
+
+/* Pieces of texts, one behind the other: `bounds` are where each begins, and the end. */
+PUBLIC void walk_gather(const uint64_t *addresses, const int32_t *bounds, uint64_t count, unsigned char *into)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (bounds[i] < bounds[i + 1])
+            memcpy(into + bounds[i], (const void *)(uintptr_t)addresses[i], (size_t)(bounds[i + 1] - bounds[i]));
 }
