@@ -100,7 +100,7 @@ PLANTED_IN_BULK = {
     "details of TLS": Fault("walk.c", "!is_nothing(&fields[TLS])", "!!fields[TLS].length"),
     "an escape in a column": Fault("walk.c", "is_marked = one->is_escaped", "is_marked = 0"),
     "where a call came from": Fault("fields.h", "ORIGIN = AGENT + 1 - ADDRESS", "ORIGIN = AGENT - ADDRESS"),
-    "an answer of a text before": Fault("json.h", "*found = (Span){0};", ""),
+    "an answer to another question": Fault("fields.h", '"readOnly") ? READ_ONLY', '"readOnly") ? MANAGEMENT'),
 }
 
 

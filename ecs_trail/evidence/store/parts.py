@@ -34,6 +34,8 @@ ALIKE_ROWS: Final = 2048
 #: By what like rows are put together.
 ALIKE: Final = ("session_name", "event_source", "event_name", "event_time")
 _LEVEL: Final = 1
+#: Rows that are encoded at once.
+_AT_ONCE: Final = 4096
 #: Columns whose values differ from row to row; the others are dictionaries.
 _DIFFERING: Final = frozenset(
     {"event_id", "event_time", "session_created_at", "request_id", "shared_event_id", "error_message",
@@ -74,7 +76,7 @@ def write_events(target: Path | BinaryIO, table: pa.Table) -> None:
     `OSError`.
     """
     time = STORED_SCHEMA.get_field_index("event_time")
-    with _writer(target, sorting_columns=[pq.SortingColumn(time)]) as writer:
+    with _writer(target, GROUP_ROWS, sorting_columns=[pq.SortingColumn(time)]) as writer:
         writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=GROUP_ROWS)
 
 
@@ -93,7 +95,7 @@ class EventWriter:
         if not table.num_rows:
             return
         if self._writer is None:
-            self._writer = _writer(self._sink)
+            self._writer = _writer(self._sink, ALIKE_ROWS)
         self._writer.write_table(table.select(_NAMES).cast(STORED_SCHEMA), row_group_size=ALIKE_ROWS)
         self._rows += table.num_rows
         self._span += span_of(table)
@@ -107,17 +109,20 @@ class EventWriter:
         return Sealed(data, self._rows, min(self._span), max(self._span))
 
 
-def _writer(where: Any, **options: Any) -> pq.ParquetWriter:
+def _writer(where: Any, group_rows: int, **options: Any) -> pq.ParquetWriter:
     known = inspect.signature(pq.ParquetWriter.__init__).parameters
     if "bloom_filter_options" in known:  # pyarrow 24 and later
-        options["bloom_filter_options"] = {name: {"ndv": GROUP_ROWS, "fpp": 0.01} for name in _BLOOMED}
+        options["bloom_filter_options"] = {name: {"ndv": group_rows, "fpp": 0.01} for name in _BLOOMED}
+    repeating = [name for name in _NAMES if name not in _DIFFERING]
     return pq.ParquetWriter(
         where,
         STORED_SCHEMA,
-        compression="zstd",
-        compression_level=_LEVEL,
-        use_dictionary=[name for name in _NAMES if name not in _DIFFERING],
+        # numbers of a dictionary are small as they are: to begin with zstd takes longer than to write them
+        compression={name: "snappy" if name in repeating else "zstd" for name in _NAMES},
+        compression_level={name: _LEVEL for name in _NAMES if name not in repeating},
+        use_dictionary=repeating,
         write_statistics=[name for name in _NAMES if name not in _LONG],
+        write_batch_size=_AT_ONCE,
         **options,
     )
 
