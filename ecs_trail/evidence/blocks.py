@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,8 +40,8 @@ FREE: Final = {
     "additional_event_data": "additionalEventData", "service_event_details": "serviceEventDetails",
     "resources": "resources",
 }  # fmt: skip
-#: By what like rows are put together, the last first.
-_ALIKE: Final = ("event_name", "event_source", "session_name")
+#: By what like rows are put together; those that are alike in all of it stand in the order of time.
+ALIKE: Final = ("session_name", "event_source", "event_name")
 
 
 class NotPlainError(Exception):
@@ -54,9 +55,14 @@ class Coded:
     codes: pa.Array
     values: dict[str, pa.Array]
 
-    def column(self, name: str) -> pa.Array:
-        """One column, row for row."""
-        return self.values[name].take(self.codes)
+    @property
+    def kinds(self) -> int:
+        """How many kinds there are."""
+        return len(next(iter(self.values.values())))
+
+    def column(self, name: str, places: pa.Array) -> pa.Array:
+        """One column at some places."""
+        return self.values[name].take(self.codes.take(places))
 
     def columns(self, places: pa.Array) -> dict[str, pa.Array]:
         """All columns at some places."""
@@ -74,10 +80,10 @@ class Columns:
     plain: dict[str, pa.Array]
     others: Callable[[Places], dict[str, pa.Array]]
 
-    def column(self, name: str) -> pa.Array:
-        """One of the first two sorts, as the records stand."""
+    def column(self, name: str, places: pa.Array) -> pa.Array:
+        """One of the first two sorts at some places."""
         found = self.plain.get(name)
-        return self._coded(name).column(name) if found is None else found
+        return self._coded(name).column(name, places) if found is None else found.take(places)
 
     def ranks(self, name: str) -> Places:
         """The place of each row's value of a coded column among the different values, in their order."""
@@ -175,12 +181,31 @@ def words(name: str, values: Sequence[Any]) -> pa.Array:
 
 def _order(columns: Columns, size: int, apart: Selection) -> tuple[Places, int]:
     """The order of the rows, and how many come first as they belong to `apart`."""
-    asked = {name: columns.column(name) for name in sorted(apart.columns)}
-    first = values_of(joined(apart.filter(pa.table({**asked, "index": counted(size)})).column("index")))
-    is_other = np.ones(size, dtype=bool)
-    is_other[first] = False
-    times = values_of(columns.plain["event_time"].cast(pa.int64()))
-    return np.lexsort((times, *map(columns.ranks, _ALIKE), is_other)), len(first)
+    is_first = _belonging(columns, size, apart)
+    likeness = (~is_first).astype(np.int64)
+    for name in ALIKE:
+        ranks = columns.ranks(name)
+        likeness = likeness * (int(ranks.max()) + 1) + ranks
+    return np.lexsort((values_of(columns.plain["event_time"].cast(pa.int64())), likeness)), int(is_first.sum())
+
+
+def _belonging(columns: Columns, size: int, apart: Selection) -> npt.NDArray[np.bool_]:
+    """Which rows belong to a selection, asked of one row for all that have the same of what it asks for."""
+    keys = np.zeros(size, dtype=np.int64)
+    for coded in columns.coded:
+        if not apart.columns.isdisjoint(coded.values):
+            keys = keys * coded.kinds + values_of(coded.codes)
+    for name in apart.columns.intersection(columns.plain):  # a value of such a column is hardly another row's
+        given = values_of(pc.indices_nonzero(columns.plain[name].is_valid()))
+        keys[given] = -1 - given
+    _, rows, same = np.unique(keys, return_index=True, return_inverse=True)
+    places = whole_numbers(rows)
+    asked = {name: columns.column(name, places) for name in sorted(apart.columns)}
+    found = apart.filter(pa.table({**asked, "index": counted(len(rows))}))
+    belongs = np.zeros(len(rows), dtype=np.bool_)
+    belongs[values_of(joined(found.column("index")))] = True
+    made: npt.NDArray[np.bool_] = belongs[same]
+    return made
 
 
 def _ranks(values: pa.Array) -> Places:

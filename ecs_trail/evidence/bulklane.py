@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import Places, number, texts, whole_numbers
+from ecs_trail.arrays import Places, counted, number, texts, whole_numbers
 from ecs_trail.collector import collector_paused
 from ecs_trail.evidence.blocks import NotPlainError, Records, table_of
 from ecs_trail.evidence.compression import PARQUET, Bounds, expand
@@ -77,6 +77,21 @@ class _Block:
         return count > 0
 
 
+@dataclass(slots=True)
+class _Made:
+    """Rows that were made: those of a selection, and all others."""
+
+    apart: Selection
+    first: list[pa.Table] = field(default_factory=list)
+    others: EventWriter = field(default_factory=EventWriter)
+
+    def add(self, table: pa.Table, count: int) -> None:
+        """Take rows, of which so many belong to the selection and stand first."""
+        if count:  # taken and not cut off, which would hold the whole table
+            self.first.append(table.take(counted(count)))
+        self.others.write(table.slice(count))
+
+
 def grouped(units: Iterator[Fetched], *, most: int, seconds: float) -> Iterator[tuple[Fetched, ...]]:
     """Units in groups of about `_GROUP` bytes on disk, of at most so many, that are gathered in about so long.
 
@@ -101,13 +116,14 @@ def read_group(units: Sequence[Fetched], asked: tuple[Probe, Selection], *, boun
     group = Group()
     probe, apart = asked
     usual = partial(read_unit, probe=probe, bounds=bounds)
-    writer = EventWriter()
+    made = _Made(apart)
     with collector_paused(), _plain_memory():
         for block in _blocks(units, group, usual, bounds):
-            if not _take(block, group, writer, apart):
+            if not _take(block, group, made):
                 for place, _ in block.units:
                     group.readings[place] = usual(units[place])
-        group.sealed = writer.sealed()
+        group.apart += [pack_table(pa.concat_tables(made.first))] if made.first else []
+        group.sealed = made.others.sealed()
     return group
 
 
@@ -170,7 +186,7 @@ def _content(path: str, most: int) -> bytes | None:
     return data if len(data) == size else None
 
 
-def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) -> bool:
+def _take(block: _Block, group: Group, made: _Made) -> bool:
     """Make rows of a block; False, with nothing taken, when one of its records is not plain after all."""
     places = np.concatenate([np.arange(count) for _, count in block.units])
     which = np.repeat([place for place, _ in block.units], [count for _, count in block.units])
@@ -181,16 +197,14 @@ def _take(block: _Block, group: Group, writer: EventWriter, apart: Selection) ->
             block.records.without(place for place, _ in copies)
         if len(kept):
             names = texts([one.source for one in group.readings]).take(whole_numbers(which[kept]))
-            table, first = table_of(block.records, (names, whole_numbers(places[kept])), apart)
+            table, first = table_of(block.records, (names, whole_numbers(places[kept])), made.apart)
     except (NotPlainError, RejectedError, UnicodeEncodeError):
         return False
     block.records = Decoded()  # the space of those that are done serves the part
     for place, row in copies:
         group.readings[which[place]].keep(row, is_rebuilt=False)
     if len(kept):
-        if first:
-            group.apart.append(pack_table(table.slice(0, first)))
-        writer.write(table.slice(first))
+        made.add(table, first)
         group.rows += table.num_rows
     return True
 

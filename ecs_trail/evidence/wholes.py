@@ -218,7 +218,9 @@ def _asked(records: Sequence[Whole], kinds: Coded) -> dict[str, pa.Array]:
     """What AssumeRole calls ask for; nothing for all other calls."""
     names: list[str | None] = [None] * len(records)
     roles = names.copy()
-    for place in pc.indices_nonzero(pc.starts_with(kinds.column("event_name"), "AssumeRole")).to_pylist():
+    for place in pc.indices_nonzero(
+        pc.starts_with(kinds.values["event_name"].take(kinds.codes), "AssumeRole")
+    ).to_pylist():
         one = records[place]
         asked = asked_of(bytes(one.requestParameters), bytes(one.resources), one.errorMessage)
         names[place], roles[place] = asked.roleSessionName or None, asked.roleArn or None

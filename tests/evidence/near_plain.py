@@ -67,13 +67,16 @@ _PARTS: Final = (
     '{"\\u0063redentials":"s"}', '{"a":"\\u00e9"}', '{"a":"\\\\user"}', '{"credentials":null}',
     '{"kekekecrcr":"crcrke"}', '{"a":"Credentials", "b":1}', '{"a":"Credentials","a":1e2}', '"sessionToken"',
     '[{"ARN":"arn:aws:iam::111122223333:role/x","accountId":"111122223333","type":"AWS::IAM::Role"}]',
-    "credentials", '{"a":"\\"" ,"b":1}', '[{"ARN":"arn:aws:iam::111122223333:role\\/x"}]', '{"tlsVersion":"TLSv1.3"}', '{"a":1,"a":2}',
+    "credentials", '{"a":"\\"" ,"b":1}', '[{"ARN":"arn:aws:iam::111122223333:role\\/x"}]',
+    '{"tlsVersion":"TLSv1.3"}', '{"a":1,"a":2}',
 )  # fmt: skip
 _WORDS: Final = (
     '"x"', '""', "null", '"a b"', '"\\u00e9\\n"', '"é"', '"a\\/b\\\\"',
     '"not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::111122223333:role/\\u0061b.,"',
 )  # fmt: skip
 _ANSWERS: Final = ("true", "false", "null", "true", "false", '"true"', "1")
+#: Days behind the end of a February.
+_LEAPS: Final = ("2026-03-02", "2026-03-02", "2024-03-01", "2000-12-31", "1900-03-01", "1969-12-31", "2100-06-30")
 #: What records have beside what they are judged by.
 _MORE: Final = {
     "requestID": _WORDS, "sharedEventID": _WORDS, "errorMessage": _WORDS, "sourceIPAddress": _WORDS,
@@ -93,7 +96,7 @@ _DAYS: Final = (
     "2026-03-02", "2026-02-28", "2026-02-29", "2024-02-29", "2024-02-30", "2000-02-29", "1900-02-29", "2100-02-29",
     "2026-04-31", "2026-01-31", "2026-12-31", "2026-11-31", "2026-00-10", "2026-13-01", "2026-01-00", "2026-01-32",
     "0000-01-01", "0001-01-01", "0002-01-01", "9998-12-31", "9999-12-31", "10000-01-01", "202-01-01", "2026-3-2",
-    "20260302", "2026/03/02", "1969-12-31", "2024-03-01", "2000-12-31", "1900-03-01",
+    "20260302", "2026/03/02", "1969-12-31",
 )  # fmt: skip
 _CLOCKS: Final = (
     "09:00:00", "00:00:00", "23:59:59", "24:00:00", "24:00:01", "23:60:00", "23:59:60", "09:00", "9:00:00", "09:00:0",
@@ -159,14 +162,11 @@ def _record(dice: random.Random, steps: int) -> list[Member]:
 
 def _with_more(dice: random.Random, members: list[Member], steps: Sequence[int]) -> list[Member]:
     """With the fields that most records have; of one in a few, where steps are taken, one of them is off."""
-    more = {
-        name: values[dice.randrange(len(values) if not dice.randrange(6) else min(3, len(values)))]
-        for name, values in _MORE.items()
-        if dice.randrange(3)
-    }
-    for name in dice.sample(sorted(more), min(len(more), dice.choice(steps))):
-        more[name] = dice.choice(_MORE[name] if dice.randrange(3) else _VALUES)
-    kept = [one for one in members if one[0] not in more]
+    more = {name: values[dice.randrange(min(3, len(values)))] for name, values in _MORE.items() if dice.randrange(3)}
+    day, off = dice.choice(_LEAPS), dice.choice(steps)
+    for name in dice.sample(sorted(more), min(len(more), off)):
+        more[name] = dice.choice(_MORE[name] if dice.randrange(8) else _VALUES)
+    kept = [(name, value.replace("2026-03-02", day)) for name, value in members if name not in more]
     return [*kept, *more.items()] if dice.randrange(2) else [*more.items(), *kept]
 
 
