@@ -67,7 +67,7 @@ def test_any_parquet_tool_reads_it(store):
     assert times == sorted(times)
     group = pq.ParquetFile(path).metadata.row_group(0)
     by_name = {group.column(n).path_in_schema: group.column(n) for n in range(group.num_columns)}
-    assert {one.compression for one in by_name.values()} == {"ZSTD"}
+    assert (by_name["raw"].compression, by_name["event_name"].compression) == ("ZSTD", "SNAPPY")
     assert by_name["event_time"].is_stats_set
     assert "RLE_DICTIONARY" in by_name["session_name"].encodings
     assert not by_name["raw"].is_stats_set

@@ -114,12 +114,13 @@ def _writer(where: Any, group_rows: int, **options: Any) -> pq.ParquetWriter:
     if "bloom_filter_options" in known:  # pyarrow 24 and later
         options["bloom_filter_options"] = {name: {"ndv": group_rows, "fpp": 0.01} for name in _BLOOMED}
     repeating = [name for name in _NAMES if name not in _DIFFERING]
+    short = {*repeating} - {"source"}  # paths are long, and begin alike
     return pq.ParquetWriter(
         where,
         STORED_SCHEMA,
         # numbers of a dictionary are small as they are: to begin with zstd takes longer than to write them
-        compression={name: "snappy" if name in repeating else "zstd" for name in _NAMES},
-        compression_level={name: _LEVEL for name in _NAMES if name not in repeating},
+        compression={name: "snappy" if name in short else "zstd" for name in _NAMES},
+        compression_level={name: _LEVEL for name in _NAMES if name not in short},
         use_dictionary=repeating,
         write_statistics=[name for name in _NAMES if name not in _LONG],
         write_batch_size=_AT_ONCE,

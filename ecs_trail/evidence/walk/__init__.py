@@ -32,6 +32,7 @@ _TABLES: Final = len(_WIDTHS)
 #: Of a record: start and end in the text, the numbers of kind and caller, and of the session it asks for plus one.
 _RECORD: Final = 5
 _MARK: Final = 4
+#: Bytes of what is told of a record read whole.
 ROW_BYTES: Final = 120
 _TEXT: Final = msgspec.json.Decoder(str)
 #: Bytes of values that are kept from text to text, and what a value weighs beside its own.

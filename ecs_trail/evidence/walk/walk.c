@@ -66,6 +66,7 @@ typedef struct {
 } Walk;
 
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "the caller reads Found as numbers of 64 bits");
+_Static_assert(sizeof(Record) == 20 && sizeof(Row) == 120, "the caller reads them so");
 
 /* What a text holds. All that it points to is good until the next call for the same walk. */
 typedef struct {
