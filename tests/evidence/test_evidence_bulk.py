@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from evidence_builders import EXACT_SHAPES, SESSION, assume_role, dump, record, some_records
@@ -18,7 +19,8 @@ from test_evidence_fastlane import records
 from ecs_trail.evidence import bulklane, walk, wholes
 from ecs_trail.evidence.bulklane import grouped
 from ecs_trail.evidence.compression import USUAL
-from ecs_trail.evidence.ledger import Fetched
+from ecs_trail.evidence.ledger import Fetched, Reading
+from ecs_trail.evidence.pieces import Walked
 from ecs_trail.evidence.sources.base import probe_of
 from ecs_trail.selection import Selection, default_selection, everything, session
 
@@ -139,6 +141,31 @@ def test_blocks_end_where_they_are_full(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(bulklane, "_ROWS", 3)
     files = {f"{n}.json": dump({"Records": [record(2 * n), record(2 * n + 1)]}).encode() for n in range(5)}
     assert check(files, session("nobody")) == 10
+
+
+def test_files_that_only_the_typed_decoding_takes_are_blocks_beside_the_others() -> None:
+    plain = [dump({"Records": [record(2 * n), record(2 * n + 1)]}).encode() for n in range(3)]
+    other = dump({"Records": [record(9, additionalEventData={"a": "@"})]}).replace('"@"', "1e5").encode()
+    assert Walked(walk.whole_walker()).add(other, Reading("log.json")) == 0
+    assert check({"a.json": plain[0], "b.json": other, "c.json": plain[1], "d.json": plain[2]}) == 7
+
+
+@pytest.mark.skipif(walk.whole_walker() is None, reason="the walk is not compiled")
+def test_what_refused_texts_leave_behind_fills_a_block_or_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = walk.whole_walker()
+    block, text = Walked(known), dump({"Records": [record(1), record(2, eventName="Other")]}).encode()
+    broken = text[:-1]
+    assert block.add(broken, Reading("log.json")) == 0
+    assert not block.size
+    monkeypatch.setattr(walk, "_KEPT", 1)
+    assert block.add(text, Reading("log.json")) == 2
+    assert known is not None
+    assert len(known.kinds) == 2
+    assert block.size == len(text)
+    assert block.add(broken, Reading("log.json")) == 0
+    assert block.size == len(text) + len(broken)
+    # what belongs to a block is kept for it
+    assert block.columns().at(np.arange(2))["event_name"].to_pylist() == [record(1)["eventName"], "Other"]
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

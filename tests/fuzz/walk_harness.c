@@ -1,7 +1,7 @@
 /* Hostile texts for the compiled walk, in buffers that end where the text ends, under the sanitizers of the compiler.
  *
  *     cc -fsanitize=address,undefined -fno-sanitize-recover=all -I ecs_trail/evidence/walk walk_harness.c
- *     a.out SEED TEXTS FILE...          texts judged, texts taken, records taken, requests for memory refused
+ *     a.out SEED TEXTS FILE...          texts judged, texts and records taken in either way, requests for memory refused
  *     a.out hash WORD...                the hash of each word, for a seed of 0
  *
  * Every text goes through a walk that has seen many others, now and then with no memory left, and through a fresh one;
@@ -314,7 +314,6 @@ static int64_t judge_one(Walk *used, Heard *heard)
         taken_records += (uint64_t)count;
     }
     walk_free(fresh);
-    judged++;
     return again;
 }
 
@@ -327,6 +326,7 @@ static int judge(Walk *used[WAYS], Heard heard[WAYS], const unsigned char *bytes
     memcpy(now.bytes, bytes, length);
     int64_t count = judge_one(used[0], &heard[0]), count_whole = judge_one(used[1], &heard[1]);
     HOLDS(count < 0 || count_whole < 0 || count_whole == count);
+    judged++;
     free(now.bytes);
     now = (Bytes){NULL, 0};
     return count > 0 || count_whole > 0;
