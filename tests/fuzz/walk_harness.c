@@ -259,6 +259,7 @@ static int judge(Walk *used, Heard *heard, const unsigned char *bytes, size_t le
         HOLDS(is_json((const char *)now.bytes, (const char *)now.bytes + length));
         hear(heard, used, &found);
         compare(used, &found, fresh, &found_fresh);
+        HOLDS(!found.has_high == !found_fresh.has_high);
         for (int64_t i = 0; i < count; i++) {
             Record here = found.records[i], there = found_fresh.records[i];
             HOLDS(here.start == there.start && here.end == there.end && !here.asked == !there.asked);

@@ -5,6 +5,7 @@
  * reads the text: so this walk may know less than JSON, but never more. The caller is `walk/__init__.py`.
  */
 
+#include "callers.h"
 #include "json.h"
 #include "tables.h"
 
@@ -40,6 +41,8 @@ typedef struct {
     uint64_t seed;
     Text text;
     uint32_t number;        /* of the text */
+    Shapes shapes;
+    Caller callers[CALLER_SLOTS];
 } Walk;
 
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "the caller reads Found as numbers of 64 bits");
@@ -65,7 +68,7 @@ enum {
 };
 
 /* Which field of a record a name is. */
-static inline int field_of(const Member *one)
+static inline int field_of(const Name *one)
 {
     switch (one->length) {
     case 7:
@@ -94,24 +97,33 @@ static inline int field_of(const Member *one)
 typedef struct {
     const char *name;
     size_t length;
-} Name;
+} Asked;
 
-/* An object of which two members are asked for: each a string or null, and none twice. */
-static inline Place two_of(Text *text, Place p, const Name names[2], Span found[2])
+/* An object, the value of a name with this shape, of which two members are asked for: each a string or null, and none
+ * twice. */
+static inline Place two_of(Text *text, Place p, unsigned shape, const Asked asked[2], Span found[2])
 {
-    Member one;
+    Name one;
     int more, known[2] = {0, 0};
+    uint16_t *link = inside(text, shape);
     if (!is_at(p, text->end, '{'))
         return NULL;
     p++;
-    for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int which = is_named(&one, names[0].name, names[0].length) ? 0
-            : is_named(&one, names[1].name, names[1].length) ? 1 : -1;
-        if (which >= 0 && known[which]++)
+    for (int is_first = 1; (more = member(text, &p, is_first, link, &one)) > 0; is_first = 0) {
+        Shape *mine = &text->shapes->all[one.shape];
+        int which = mine->field;
+        if (which == UNKNOWN) {
+            which = is_named(&one, asked[0].name, asked[0].length) ? 0
+                : is_named(&one, asked[1].name, asked[1].length) ? 1 : 2;
+            if (one.shape != NO_SHAPE)
+                mine->field = (uint8_t)which;
+        }
+        if (which < 2 && known[which]++)
             return NULL;
-        p = which < 0 ? value(text, one.value) : string_or_null(text, one.value, &found[which]);
+        p = which < 2 ? string_or_null(text, one.value, &found[which]) : value(text, one.value, one.shape);
         if (!p)
             return NULL;
+        link = behind(text, one.shape);
     }
     return more < 0 ? NULL : p;
 }
@@ -177,37 +189,68 @@ static int64_t kind_of(Walk *walk, const Span *texts, uint64_t time)
     return kind;
 }
 
+/* The value of `userIdentity`, and the number of its caller. */
+static inline Place identity(Walk *walk, Place p, unsigned shape, int64_t *by)
+{
+    static const Asked who[2] = {{"type", 4}, {"arn", 3}};
+    Text *text = &walk->text;
+    const Caller *known = known_caller(walk->callers, p, text->end);
+    if (known) {
+        *by = known->number;
+        return see(&walk->tables[CALLERS], known->number, walk->number) < 0 ? NULL : p + known->length;
+    }
+    Span caller[2] = {{0}};
+    unsigned high = text->has_high;
+    text->has_high = 0;
+    Place after = two_of(text, p, shape, who, caller);
+    if (!after || (*by = met(walk, CALLERS, caller, 2)) < 0)
+        return NULL;
+    if (!text->has_high)
+        keep_caller(walk->callers, p, (size_t)(after - p), (uint32_t)*by);
+    text->has_high |= high;
+    return after;
+}
+
 static Place record(Walk *walk, Place p)
 {
-    static const Name who[2] = {{"type", 4}, {"arn", 3}}, asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
+    static const Asked asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
     static const int needed[] = {ACCOUNT, REGION, SOURCE, NAME, ID};
     Text *text = &walk->text;
-    Span texts[TEXTS] = {{0}}, caller[2] = {{0}}, asked[2] = {{0}};
+    Span texts[TEXTS] = {{0}}, asked[2] = {{0}};
     unsigned known = 0;
+    int64_t by = -1;
     Place start = p;
-    Member one;
+    uint16_t *link = inside(text, ROOT);
+    Name one;
     int more;
 
     if (!is_at(p, text->end, '{'))
         return NULL;
     p++;
-    for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int field = field_of(&one);
+    for (int is_first = 1; (more = member(text, &p, is_first, link, &one)) > 0; is_first = 0) {
+        Shape *mine = &text->shapes->all[one.shape];
+        int field = mine->field;
+        if (field == UNKNOWN) {
+            field = field_of(&one);
+            if (one.shape != NO_SHAPE)
+                mine->field = (uint8_t)field;
+        }
         if (field == INSIGHT || (field != OTHER && known & 1u << field))
             return NULL;
         known |= 1u << field;
         if (field == OTHER)
-            p = value(text, one.value);
+            p = value(text, one.value, one.shape);
         else if (field < TEXTS)
             p = string_or_null(text, one.value, &texts[field]);
         else if (field == IDENTITY)
-            p = two_of(text, one.value, who, caller);
+            p = identity(walk, one.value, one.shape, &by);
         else if (is_at(one.value, text->end, 'n'))
             p = LITERAL(one.value, text->end, "null");
         else
-            p = two_of(text, one.value, asks, asked);
+            p = two_of(text, one.value, one.shape, asks, asked);
         if (!p)
             return NULL;
+        link = behind(text, one.shape);
     }
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
         if (!texts[needed[i]].length)
@@ -217,7 +260,6 @@ static Place record(Walk *walk, Place p)
         return NULL;
 
     int64_t kind = kind_of(walk, texts, time);
-    int64_t by = met(walk, CALLERS, caller, 2);
     int64_t session = asked[0].length ? met(walk, ASKED, asked, 1) : -1;
     if (kind < 0 || by < 0 || (asked[0].length && session < 0))
         return NULL;
@@ -348,8 +390,10 @@ PUBLIC const char *walk_source(void)
 PUBLIC Walk *walk_new(uint64_t seed)
 {
     Walk *walk = calloc(1, sizeof(Walk));
-    if (walk)
+    if (walk) {
         walk->seed = seed;
+        forget_shapes(&walk->shapes);
+    }
     return walk;
 }
 
@@ -364,6 +408,7 @@ PUBLIC void walk_forget(Walk *walk)
     free(walk->told);
     memset(walk, 0, sizeof(*walk));
     walk->seed = seed;
+    forget_shapes(&walk->shapes);
 }
 
 PUBLIC void walk_free(Walk *walk)
@@ -377,7 +422,9 @@ PUBLIC int64_t walk_text(Walk *walk, const unsigned char *text, uint64_t length,
 {
     if (length > INT32_MAX || walk->number == UINT32_MAX)
         return -1;
-    walk->text = (Text){text, text + length, 0};
+    if (walk->shapes.count == SHAPES)
+        forget_shapes(&walk->shapes);
+    walk->text = (Text){text, text + length, &walk->shapes, 0};
     walk->number++;
     walk->count = 0;
     for (int i = 0; i < TABLES; i++)
