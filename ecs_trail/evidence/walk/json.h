@@ -168,8 +168,7 @@ static inline Place number(Place p, Place end)
     return p;
 }
 
-/* A name of an object, and where its value begins. `at` and `length` say the name itself only where its shape is
- * fresh; `shape` is NO_SHAPE where names like it are not remembered. */
+/* A name of an object without its quotes, and where its value begins; `shape` is NO_SHAPE where it is not remembered. */
 typedef struct {
     Place at, value;
     size_t length;
