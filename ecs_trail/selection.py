@@ -8,17 +8,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import or_
-from typing import Any, Final
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from typing import TYPE_CHECKING, Any, Final
 
 from ecs_trail.arns import HOME_REGIONS, partition_of_region, role_key
-from ecs_trail.arrays import moment, texts
 from ecs_trail.errors import UsageError
 from ecs_trail.event_names import SELECTED_EVENTS
 from ecs_trail.times import EVER, Window
 from ecs_trail.vocabulary import SESSION_NAMES
+
+# Arrow is loaded where a selection is asked of columns: workers are to have their first files before that.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
 _IAM: Final = "iam.amazonaws.com"
 _ORGANIZATIONS: Final = "organizations.amazonaws.com"
@@ -57,8 +58,10 @@ class Clause:
         )
         return [(columns, values) for columns, values in every if values is not None]
 
-    def expression(self) -> pc.Expression:
+    def expression(self) -> "pc.Expression":
         """The clause as an Arrow filter expression over `EVENT_SCHEMA`."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
         test = self.test(pc.field)
         return pc.scalar(True) if test is None else test
 
@@ -66,6 +69,10 @@ class Clause:
         """The clause asked of columns: of `pc.field` it gives an expression, of a table's columns an array of answers;
         None when it asks nothing.
         """
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        from ecs_trail.arrays import moment, texts  # noqa: PLC0415
+
         parts = [
             reduce(pc.or_kleene, (pc.is_in(column(name), value_set=texts(sorted(values))) for name in columns))
             for columns, values in self.facets
@@ -111,12 +118,16 @@ class Selection:
 
     clauses: tuple[Clause, ...]
 
-    def expression(self) -> pc.Expression:
+    def expression(self) -> "pc.Expression":
         """The reference meaning: an Arrow filter expression over `EVENT_SCHEMA`."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
         return reduce(or_, (clause.expression() for clause in self.clauses), pc.scalar(False))
 
-    def filter(self, table: pa.Table) -> pa.Table:
+    def filter(self, table: "pa.Table") -> "pa.Table":
         """The rows of a table of `EVENT_SCHEMA` that belong to the selection, in their order."""
+        import pyarrow.compute as pc  # noqa: PLC0415
+
         # asked column by column: to evaluate the expression would load Arrow's query engine
         tests = [clause.test(table.column) for clause in self.clauses]
         if any(test is None for test in tests):

@@ -18,7 +18,7 @@ from ecs_trail.evidence import walk
 
 ROOT = Path(__file__).parent.parent
 INSIDE = "ecs_trail/evidence/walk"
-SOURCES = {"walk.c", "fields.h", "json.h", "parts.h", "tables.h"}
+SOURCES = {"walk.c", "callers.h", "fields.h", "json.h", "parts.h", "shapes.h", "tables.h"}
 PURE = "ecs_trail-0.1.0-py3-none-any.whl"
 
 

@@ -429,5 +429,11 @@ def test_the_answer_as_json_loads_no_pandas():
     }
 
 
+def test_a_scan_is_begun_before_arrow_is_loaded():
+    modules = ("sources.base", "sources.files")
+    imports = "\n".join(f"import {PACKAGE}.evidence.{module}" for module in modules)
+    assert loaded_after(f"import {PACKAGE}.selection\n{imports}") == {"msgspec"}
+
+
 def test_the_check_for_heavy_imports_can_fail():
     assert "pandas" in loaded_after("import pandas")

@@ -44,6 +44,7 @@ from ecs_trail.selection import Clause, Selection, bounded, default_selection
 from ecs_trail.times import Window
 
 Progress = Callable[[int, int], None]
+_Groups = Iterator[Group]
 #: How far before its last complete run a source is asked again. CloudTrail delivers within minutes as a rule and
 #: promises nothing (*AWS CloudTrail User Guide*, "How CloudTrail works", read on 2026-11-24).
 OVERLAP: Final = timedelta(hours=6)
@@ -186,17 +187,9 @@ class _Work:
         apart = default_selection()
         gathering = _Gathering(self, Batch(run, str(plan), marks=dict(marks), apart=apart), held, known_rows)
         units = gathering.units(source.fetch(plan))
-        probe = probe_of(run.asked)
-        groups: Iterator[Group]
-        if known_rows is None and Clause() in run.asked.clauses and isinstance(self.engine, LocalEngine):
-            limits = self.limits
-            many = grouped(units, most=limits.units, seconds=limits.seconds)
-            read = partial(read_group, bounds=self.bounds)
-            groups = map_ordered(read, many, (probe, apart), workers=self.engine.workers, weigh=lambda _: WHOLE_BATCH)
-        else:
-            readings = self.engine.read(partial(read_unit, bounds=self.bounds), units, probe, lost=lost)
-            groups = (Group([reading]) for reading in readings)
+        groups: _Groups = iter(())
         try:
+            groups = self._groups(units, run.asked, apart, may_be_bulk=known_rows is None)
             for group in groups:
                 gathering.take(group)
             gathering.flush()
@@ -207,6 +200,16 @@ class _Work:
             _close(groups)
             _close(units)
         self.store.end(run, gathering.batch.remarks, is_partial=gathering.is_partial)
+
+    def _groups(self, units: Iterator[Fetched], asked: Selection, apart: Selection, *, may_be_bulk: bool) -> _Groups:
+        """What the units hold; in bulk where all events are asked for and processes of this machine read."""
+        probe = probe_of(asked)
+        if may_be_bulk and Clause() in asked.clauses and isinstance(self.engine, LocalEngine):
+            many = grouped(units, most=self.limits.units, seconds=self.limits.seconds)
+            read = partial(read_group, bounds=self.bounds)
+            return map_ordered(read, many, (probe, apart), workers=self.engine.workers, weigh=lambda _: WHOLE_BATCH)
+        readings = self.engine.read(partial(read_unit, bounds=self.bounds), units, probe, lost=lost)
+        return (Group([reading]) for reading in readings)
 
     def _run(self, name: str, asked: Selection, planned: Selection, manifest: Manifest) -> Run:
         return Run(uuid.uuid4().hex, name, asked, planned, manifest.next_number - 1, self.now())

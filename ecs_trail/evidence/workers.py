@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.evidence.serving import keep_memory
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 #: Units handed over at once: enough to make the hand-over cheap, few enough to keep all workers busy. The first batches
 #: are smaller, so that all workers have something at once.
 _BATCH: Final = 64
-_FIRST_BATCH: Final = 4
+_FIRST_BATCH: Final = 16
 #: Weight of a batch; with `_AHEAD` it bounds what is held of units and results that wait for their turn.
 _BATCH_WEIGHT: Final = 3 << 20
 #: What a unit weighs that is to be a batch by itself.
@@ -72,7 +72,8 @@ def map_ordered(
     weigh: Callable[[Unit], int] = lambda _: 0,
     is_fetched: Callable[[Unit], bool] = lambda _: False,
 ) -> Iterator[Result]:
-    """`function(unit, extra)` for every unit, in order; with more than one worker the function runs in processes.
+    """`function(unit, extra)` for every unit, in order; with more than one worker the function runs in processes, which
+    are at work once this returns.
 
     None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
     Where units are fetched by this process, a single worker is one of its own by then, and that is sooner: the threads
@@ -84,29 +85,56 @@ def map_ordered(
     source = iter(units)
     keep_memory()
     count = workers or _processors()
+
+    def spread() -> Iterator[Result]:
+        results = _spread(_Crew(count, function, extra, lost), _batches(source, weigh, count), count)
+        next(results)
+        return results
+
+    def is_long(unit: Unit, spent: float) -> bool:
+        is_beside = is_fetched(unit)
+        return spent > (_ALONE_BESIDE if is_beside else _ALONE) and (count > 1 or is_beside)
+
     if workers is None or count == 1 or not sys.executable:
-        spent = 0.0
-        for unit in source:
-            begun = time.monotonic()
-            result = function(unit, extra)
-            spent += time.monotonic() - begun  # and not what the source or the caller takes
-            yield result
-            is_beside = is_fetched(unit)
-            if spent > (_ALONE_BESIDE if is_beside else _ALONE) and sys.executable and (count > 1 or is_beside):
-                break
-        else:
+        return _alone(lambda unit: function(unit, extra), source, is_long, spread)
+    return spread()
+
+
+def _alone(
+    call: Callable[[Unit], Result],
+    source: Iterator[Unit],
+    is_long: Callable[[Unit, float], bool],
+    spread: Callable[[], Iterator[Result]],
+) -> Iterator[Result]:
+    """The results of this process, and those of others once it takes long."""
+    spent = 0.0
+    for unit in source:
+        begun = time.monotonic()
+        result = call(unit)
+        spent += time.monotonic() - begun  # and not what the source or the caller takes
+        yield result
+        if sys.executable and is_long(unit, spent):
+            yield from spread()
             return
-    crew: _Crew[Unit, Extra, Result] = _Crew(count, function, extra, lost)
+
+
+def _spread(
+    crew: "_Crew[Unit, Extra, Result]", batches: Iterator[list[Unit]], workers: int
+) -> Generator[Result, None, None]:
+    """The results of a crew. The first thing it gives is none: it says that the crew is at work."""
     under_way: deque[Future[list[Result]]] = deque()
-    batches = _batches(source, weigh, count)
-    pool = ThreadPoolExecutor(count)
+    pool = ThreadPoolExecutor(workers)
+
+    def go_on() -> None:
+        while len(under_way) < workers * _AHEAD and (batch := next(batches, None)):
+            under_way.append(pool.submit(crew.run, batch))
+
     try:
-        while True:
-            while len(under_way) < count * _AHEAD and (batch := next(batches, None)):
-                under_way.append(pool.submit(crew.run, batch))
-            if not under_way:
-                break
+        go_on()
+        yield cast("Result", None)
+        while under_way:
             yield from under_way.popleft().result()
+            go_on()
     finally:
         crew.end()
         pool.shutdown(wait=True, cancel_futures=True)

@@ -38,13 +38,13 @@ def igzip(folder: Path, output: Path, workers: int) -> None:
 
 def ecs_trail(folder: Path, output: Path, workers: int) -> None:
     """Our scan of the contract's selection to Parquet, every record kept as it was received."""
-    import pyarrow.parquet as pq
-
     from ecs_trail.evidence.sources.base import scan
     from ecs_trail.evidence.sources.files import FilesSource
     from ecs_trail.selection import default_selection
 
     evidence = scan([FilesSource(folder)], default_selection(), workers=workers)
+    import pyarrow.parquet as pq  # workers have begun long ago
+
     pq.write_table(evidence.events, output, compression="zstd")
     counts = {"records": evidence.receipt.records_read, "files": evidence.receipt.files_read}
     output.with_suffix(".json").write_text(json.dumps(counts), encoding="utf-8")

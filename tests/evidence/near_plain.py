@@ -14,13 +14,22 @@ from evidence_builders import ACCOUNT, ROLE, SESSION
 Member = tuple[str, str]
 
 _ARN: Final = f"arn:aws:sts::{ACCOUNT}:assumed-role/ecsInfrastructureRole/"
+#: As long as those of sessions are, so that the walk knows them again by their whole text.
+_LONG: Final = (
+    f'{{"type":"AssumedRole","principalId":"AROAEXAMPLEEXAMPLE000:@","arn":"{_ARN}@","accountId":"{ACCOUNT}",'
+    '"sessionContext":{"sessionIssuer":{"type":"Role"},"attributes":{"mfaAuthenticated":"false"}}}'
+)
 _CALLERS: Final = (
+    _LONG.replace("@", SESSION), _LONG.replace("@", "other"), _LONG.replace('"false"', '"true"'),
     f'{{"type":"AssumedRole","arn":"{_ARN}{SESSION}","accountId":"{ACCOUNT}","sessionContext":{{"a":[1,{{}}]}}}}',
     f'{{"type":"AssumedRole","principalId":"AROA:x","arn":"{_ARN}other"}}',
     '{"type":"AWSService","invokedBy":"ecs.amazonaws.com"}',
     f'{{"type":"IAMUser","arn":"arn:aws:iam::{ACCOUNT}:user/ann"}}', "{}",
 )  # fmt: skip
 _ODD_CALLERS: Final = (
+    _LONG.replace('"false"', '"ja\udcff"'), _LONG.replace('"false"', '"é"'), _LONG.replace("}}}", "}}"),
+    _LONG.replace('"false"', f'"{"x" * 900}"'), _LONG.replace('"Role"', '"Role","a":1'),
+    _LONG.replace("}}}", f'}},"arn":"{_ARN}"}}'), _LONG.replace('"type":"Role"', '"type":"\\u0052ole"'),
     "null", "[]", '""', "1", '"{}"', '{"type":null,"arn":null}', '{"type":1}', '{"arn":["x"]}', '{"arn":{}}',
     f'{{"type":"AssumedRole","principalId":"AROA:{SESSION}"}}', f'{{"type":"Root","principalId":"AROA:{SESSION}"}}',
     '{"type":"AssumedRole","arn":""}', f'{{"arn":"{_ARN}other","arn":"{_ARN}{SESSION}","type":"AssumedRole"}}',

@@ -281,7 +281,7 @@ def test_workers_load_no_arrow() -> None:
 
 
 def test_a_large_selection_is_trimmed_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ecs_trail.evidence.sources.base._TRIM_AFTER", 5)
+    monkeypatch.setattr("ecs_trail.evidence.gathering._TRIM_AFTER", 5)
     for number in range(10):
         write(tmp_path, f"{number}.json", [record(number * 3 + n) for n in range(3)])
     evidence: Any = read(tmp_path)
@@ -294,7 +294,7 @@ def test_many_rows_are_packed_on_the_way(shape: str, tmp_path: Path, monkeypatch
     made = [*_POOL, record(50, sourceIPAddress="192.0.2.9"), record(50), *some_records()]
     (tmp_path / "all.json").write_text(EXACT_SHAPES[shape](made))
     whole = read(tmp_path, default_selection())
-    for name, value in (("ledger.PACK_AFTER", 3), ("fastlane._PIECE", 3000), ("sources.base._TRIM_AFTER", 2)):
+    for name, value in (("ledger.PACK_AFTER", 3), ("fastlane._PIECE", 3000), ("gathering._TRIM_AFTER", 2)):
         monkeypatch.setattr(f"ecs_trail.evidence.{name}", value)
     stepwise = read(tmp_path, default_selection())
     assert stepwise.events.equals(whole.events)

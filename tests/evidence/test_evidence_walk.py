@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evidence_builders import dump, record
+from evidence_builders import SESSION, dump, record
 from roads import Roads, compare, compare_in_bulk
 from walk_builds import LIBRARY, SOURCE, Fault, build
 
@@ -83,7 +83,7 @@ PLANTED = {
 def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
     faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED[plant]]))
     with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
-        compare(faulty, 1500, seed=9)
+        compare(faulty, 4000, seed=9)
 
 
 PLANTED_IN_BULK = {
@@ -114,6 +114,68 @@ def test_a_fault_planted_in_columns_is_found(plant: str, tmp_path: Path) -> None
 
 def text_of(*names: str) -> bytes:
     return dump({"Records": [record(number, eventName=name) for number, name in enumerate(names)]}).encode()
+
+
+_CALLER = (
+    b'"userIdentity":{"type":"AssumedRole","principalId":"AROAEXAMPLEEXAMPLE000:x","accountId":"111122223333",'
+    b'"accessKeyId":"ASIAEXAMPLE","sessionContext":{"attributes":{}},"arn":"arn:aws:sts::1:assumed-role/r/@"},'
+)
+
+
+def with_member(member: bytes) -> bytes:
+    """A text of one record that has this member too, or this caller."""
+    text = text_of("A")
+    if not member.startswith(b'"userIdentity"'):
+        return text.replace(b'{"event', b"{" + member + b',"event', 1)
+    begin = text.index(b'"userIdentity"')
+    return text[:begin] + member + text[text.index(b'"eventTime"') :]
+
+
+#: Texts of which the second would be read otherwise, had the first left behind what it must not.
+LEFT_BEHIND = {
+    "a caller of the same first bytes": (_CALLER, _CALLER.replace(b"@", SESSION.encode())),
+    "another caller": (_CALLER.replace(b"0:x", b"0:y"), _CALLER.replace(b"@", SESSION.encode())),
+    "a caller that is no UTF-8": (_CALLER.replace(b"@", b"\xff"),) * 2,
+    "a name that is no UTF-8": (b'"a\xff":1',) * 2,
+    "a name inside that is no UTF-8": (b'"a":{"a\xff":1}',) * 2,
+    "a name with an escape": (b'"event\\u0049D":"x"', b'"eventID":"x"'),
+    "a name that is the beginning of another": (b'"abcdefghijklmnop":1', b'"abcdefgh":1'),
+    "a name that ends otherwise": (b'"abcdefghijklmnopq":1', b'"abcdefghijklmnopr":1'),
+    "a name with a blank behind it": (b'"ab" :1',) * 2,
+    "many names in one place": (b'"a":[' + b",".join(b'{"a%d":1}' % one for one in range(2000)) + b"]", b'"eventID":1'),
+    "a long name": (b'"' + b"a" * 40 + b'":1', b'"' + b"a" * 40 + b'":{}'),
+}
+
+
+def leaves_nothing_behind(library: ctypes.CDLL) -> None:
+    for first, second in LEFT_BEHIND.values():
+        roads = Roads(library)
+        fresh = [Roads(library).compare(with_member(one), 0) for one in (first, second)]
+        for _ in range(2):
+            assert [roads.compare(with_member(one), 0) for one in (first, second)] == fresh, (first, second)
+
+
+def test_what_a_text_leaves_behind_changes_no_answer(library: ctypes.CDLL) -> None:
+    leaves_nothing_behind(library)
+
+
+PLANTED_MEMORY = {
+    "a caller known by half its text": Fault("callers.h", "p, one->text, one->length)", "p, one->text, 99)"),
+    "a caller of a text before": Fault("walk.c", "*by = known->number;", "*by = 0;"),
+    "a caller that is no UTF-8 is kept": Fault("walk.c", "if (!text->has_high)\n        keep", "keep"),
+    "a name known by its beginning": Fault("shapes.h", "shape->bytes & ~(low", "shape->bytes & 0xff & ~(low"),
+    "a name that is no UTF-8 is kept": Fault("json.h", "&& !text->has_high", ""),
+    "blanks before a colon are forgotten": Fault("json.h", "after == colon &&", ""),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plant", PLANTED_MEMORY)
+def test_a_fault_planted_in_what_is_remembered_is_found(plant: str, tmp_path: Path) -> None:
+    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", LIBRARY, [PLANTED_MEMORY[plant]]))
+    assert faulty is not None
+    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
+        leaves_nothing_behind(faulty)
 
 
 def test_an_escape_beside_a_byte_that_is_no_utf8_ends_no_scan(library: ctypes.CDLL) -> None:

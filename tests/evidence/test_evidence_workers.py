@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worker_jobs import die_always, die_once, slow, whose
+from worker_jobs import die_always, die_once, leave, slow, whose
 
 from ecs_trail.errors import EcsTrailError
 from ecs_trail.evidence import workers
@@ -62,6 +62,28 @@ def test_much_work_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     who = list(map_ordered(slow, range(40), 0.01, workers=None))
     assert who[0] == os.getpid()
     assert len(set(who)) == 3
+
+
+def test_workers_are_at_work_before_anybody_asks_for_a_result(tmp_path: Path) -> None:
+    results = map_ordered(leave, range(100), tmp_path, workers=2)
+    until = time.monotonic() + 30
+    while len(list(tmp_path.iterdir())) < 50 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(list(tmp_path.iterdir())) >= 50
+    assert list(results) == list(range(100))
+
+
+def test_workers_nobody_asks_leave_no_process(tmp_path: Path) -> None:
+    results = map_ordered(leave, range(100), tmp_path, workers=2)
+    until = time.monotonic() + 30
+    while not list(tmp_path.iterdir()) and time.monotonic() < until:
+        time.sleep(0.01)
+    results.close()
+    pids = {int(path.read_text()) for path in tmp_path.iterdir()}
+    assert pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 def test_an_early_end_leaves_no_process() -> None:

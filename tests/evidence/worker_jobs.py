@@ -30,3 +30,11 @@ def slow(unit: int, seconds: float) -> int:
     """Takes its time."""
     time.sleep(seconds)
     return os.getpid()
+
+
+def leave(unit: int, folder: Path) -> int:
+    """Leave a file that says who was here."""
+    aside = folder.with_name(f"{folder.name}-{unit}")
+    aside.write_text(str(os.getpid()))
+    aside.rename(folder / str(unit))
+    return unit

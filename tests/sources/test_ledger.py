@@ -186,7 +186,7 @@ def test_a_record_lost_on_the_way_is_seen(tmp_path, monkeypatch):
     """Planted faults: the sums are counted apart, so they can fail."""
     logs = folder(tmp_path / "logs")
     with monkeypatch.context() as patch:
-        patch.setattr("ecs_trail.evidence.sources.base.merge", _lossy)
+        patch.setattr("ecs_trail.evidence.gathering.merge", _lossy)
         with pytest.raises(AssertionError):
             assert_closed(scan([FilesSource(logs)], default_selection()).receipt)
     real = Receipt.add

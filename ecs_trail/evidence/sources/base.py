@@ -8,25 +8,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ecs_trail.errors import UsageError
 from ecs_trail.evidence.compression import USUAL, Bounds
 from ecs_trail.evidence.engines import Engine, LocalEngine, prepare
 from ecs_trail.evidence.ledger import Charge, Fetched, Problem, Reading, Receipt, Span, Stored, TaskText
-from ecs_trail.evidence.merging import merge
-from ecs_trail.evidence.packing import Chunk, open_batch, pack, trim
 from ecs_trail.evidence.probes import ClauseProbe, Probe
 from ecs_trail.evidence.scanning import failed, read_unit
 from ecs_trail.evidence.snapshots.role_states import RoleSnapshot
-from ecs_trail.evidence.snapshots.states import States, states_of
-from ecs_trail.evidence.snapshots.volume_states import volume_texts
-from ecs_trail.evidence.tasks import task_texts
-from ecs_trail.frames import Row
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ecs_trail.frames import Row
 
 __all__ = [
     "Charge",
@@ -44,9 +41,6 @@ __all__ = [
 ]
 
 Progress = Callable[[int, int], None]
-#: Rows gathered before they are trimmed to the selection; bounds memory where a probe lets much through.
-_TRIM_AFTER: Final = 4096
-_SMALL_CHUNKS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +118,12 @@ class Evidence:
     Beside them what else was saved: `missing_tasks`, `volume_states`, `service_states`, `role_states`.
     """
 
-    events: pa.Table
-    task_states: list[Row]
+    events: "pa.Table"
+    task_states: "list[Row]"
     receipt: Receipt = field(default_factory=Receipt)
-    missing_tasks: list[Row] = field(default_factory=list)
-    volume_states: list[Row] = field(default_factory=list)
-    service_states: list[Row] = field(default_factory=list)
+    missing_tasks: "list[Row]" = field(default_factory=list)
+    volume_states: "list[Row]" = field(default_factory=list)
+    service_states: "list[Row]" = field(default_factory=list)
     role_states: list[RoleSnapshot] = field(default_factory=list)
 
     def raw(self, event_id: str) -> str:
@@ -166,16 +160,29 @@ def scan(
     engine = engine or LocalEngine(workers)
     prepare(engine, sources)
     receipt = Receipt(sources=[source.name for source in sources])
-    gatherer = _Gatherer(selection, receipt, partial(read_unit, bounds=bounds))
-    given = [task_texts(task_files), volume_texts(volume_files)]
-    for reading in _readings(sources, selection, engine, progress, gatherer):
-        gatherer.take(reading)
-    events, duplicates, conflicts = merge(gatherer.finish())
-    receipt.duplicates += duplicates
-    receipt.events_selected = events.num_rows
-    states: States = states_of([text for texts, _ in given for text in texts], gatherer.task_texts)
-    troubles = [problem for _, problems in given for problem in problems]
-    receipt.problems = sorted({*receipt.problems, *troubles, *conflicts, *states.problems})
+    texts, problems = _given(task_files, volume_files)
+    intake = _Intake(sources, selection, receipt)
+    units = intake.units()
+    readings: Iterator[Reading] = iter(())
+    try:
+        readings = engine.read(partial(read_unit, bounds=bounds), units, probe_of(selection), lost=lost)
+        from ecs_trail.evidence.gathering import Gatherer  # noqa: PLC0415 - see there
+
+        gatherer = Gatherer(selection, receipt)
+        for done, reading in enumerate(readings, 1):
+            if progress is not None:
+                progress(done, max(intake.expected, done))
+            gatherer.take(reading)
+            while intake.stored:
+                gatherer.take_stored(intake.stored.pop())
+    finally:
+        _close(readings)
+        _close(units)
+    for stored in intake.stored:
+        gatherer.take_stored(stored)
+    events, conflicts = gatherer.joined()
+    states = gatherer.states(texts)
+    receipt.problems = sorted({*receipt.problems, *problems, *conflicts, *states.problems})
     return Evidence(events, states.tasks, receipt, states.missing, states.volumes, states.services, states.roles)
 
 
@@ -196,91 +203,55 @@ def probe_of(selection: Selection) -> Probe:
     )
 
 
-class _Gatherer:
-    """Takes readings one by one, keeps only selected rows."""
+class _Intake:
+    """The units of all sources; what else they say is noted on the way."""
 
-    def __init__(self, selection: Selection, receipt: Receipt, read: Callable[[Fetched, Probe], Reading]) -> None:
+    def __init__(self, sources: Sequence[Source], selection: Selection, receipt: Receipt) -> None:
+        self.sources = sources
         self.selection = selection
         self.receipt = receipt
-        self.read = read
-        self.rows: list[tuple[Any, ...]] = []
-        self.flags: list[bool] = []
-        self.chunks: list[Chunk] = []
-        self.task_texts: list[TaskText] = []
+        self.stored: list[Stored] = []
+        self._expected = [0] * len(sources)
 
-    def take(self, reading: Reading) -> None:
-        self.receipt.add(reading)
-        self.task_texts.extend(reading.task_texts)
-        for chunk in reading.packed:
-            self._hold(chunk)
-        self.rows.extend(reading.rows)
-        self.flags.extend(reading.rebuilt)
-        # plain rows take most space, so the first chunks are small: many a scan finds no more than they hold
-        if len(self.rows) >= (_TRIM_AFTER if len(self.chunks) >= _SMALL_CHUNKS else _TRIM_AFTER // 4):
-            self._trim()
+    @property
+    def expected(self) -> int:
+        """How many units there are, as far as that is known."""
+        return sum(self._expected)
 
-    def take_stored(self, stored: Stored) -> None:
-        """Take what was read before; its chunks may hold too much as well."""
-        self.receipt.merge(stored.receipt)
-        self.task_texts.extend(stored.task_texts)
-        for chunk in stored.chunks:
-            self._hold(chunk)
-
-    def finish(self) -> list[Chunk]:
-        """The selected rows of all readings, as chunks."""
-        if self.rows:
-            self._hold(open_batch(self.rows, self.flags))
-        return self.chunks
-
-    def _trim(self) -> None:
-        self._hold(pack(self.rows, self.flags))
-        self.rows, self.flags = [], []
-
-    def _hold(self, chunk: Chunk) -> None:
-        kept, others = trim(chunk, self.selection)
-        self.receipt.records_not_selected += others
-        if kept is not None:
-            self.chunks.append(kept)
-
-
-def _readings(
-    sources: Sequence[Source],
-    selection: Selection,
-    engine: Engine,
-    progress: Progress | None,
-    gatherer: _Gatherer,
-) -> Iterator[Reading]:
-    probe = probe_of(selection)
-    expected = [0] * len(sources)
-
-    def units() -> Iterator[Fetched]:
-        for index, source in enumerate(sources):
-            fetching = source.fetch(source.plan(selection))
+    def units(self) -> Iterator[Fetched]:
+        """The units of one source after the other."""
+        for index, source in enumerate(self.sources):
+            fetching = source.fetch(source.plan(self.selection))
             try:
                 for fetched in fetching:
-                    expected[index] = fetched.expected or expected[index]
-                    gatherer.receipt.outside += fetched.outside
-                    if fetched.charge is not None:
-                        gatherer.receipt.bill.append(fetched.charge)
-                    elif fetched.stored is not None:
-                        gatherer.take_stored(fetched.stored)
-                    elif fetched.problem is None or fetched.problem.is_partial:
+                    self._expected[index] = fetched.expected or self._expected[index]
+                    if self._is_unit(fetched):
                         yield fetched
-                    else:  # a remark about the source is no unit of it
-                        gatherer.receipt.problems.append(fetched.problem)
             finally:
                 _close(fetching)
 
-    found = units()
-    readings = engine.read(gatherer.read, found, probe, lost=lost)
-    try:
-        for done, reading in enumerate(readings, 1):
-            if progress is not None:
-                progress(done, max(sum(expected), done))
-            yield reading
-    finally:
-        _close(readings)
-        _close(found)
+    def _is_unit(self, fetched: Fetched) -> bool:
+        self.receipt.outside += fetched.outside
+        if fetched.charge is not None:
+            self.receipt.bill.append(fetched.charge)
+        elif fetched.stored is not None:
+            self.stored.append(fetched.stored)
+        elif fetched.problem is None or fetched.problem.is_partial:
+            return True
+        else:  # a remark about the source is no unit of it
+            self.receipt.problems.append(fetched.problem)
+        return False
+
+
+def _given(task_files: Sequence[Path], volume_files: Sequence[Path]) -> tuple[list[TaskText], list[Problem]]:
+    """The states in files given as such. To read them loads Arrow, which is not loaded without them."""
+    if not (task_files or volume_files):
+        return [], []
+    from ecs_trail.evidence.snapshots.volume_states import volume_texts  # noqa: PLC0415
+    from ecs_trail.evidence.tasks import task_texts  # noqa: PLC0415
+
+    (texts, problems), (more, troubles) = task_texts(task_files), volume_texts(volume_files)
+    return [*texts, *more], [*problems, *troubles]
 
 
 def lost(unit: Fetched) -> Reading:

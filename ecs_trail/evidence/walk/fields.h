@@ -19,7 +19,7 @@ enum {
 };
 
 /* Which field of a record a name is; those that a scan does not ask for are others to it. */
-static inline int field_of(const Member *one, int is_whole)
+static inline int field_of(const Name *one, int is_whole)
 {
     switch (one->length) {
     case 7:
@@ -65,24 +65,33 @@ static inline int field_of(const Member *one, int is_whole)
 typedef struct {
     const char *name;
     size_t length;
-} Name;
+} Asked;
 
-/* An object of which two members are asked for: each a string or null, and none twice. */
-static inline Place two_of(Text *text, Place p, const Name names[2], Span found[2])
+/* An object, the value of a name with this shape, of which two members are asked for: each a string or null, and none
+ * twice. */
+static inline Place two_of(Text *text, Place p, unsigned shape, const Asked asked[2], Span found[2])
 {
-    Member one;
+    Name one;
     int more, known[2] = {0, 0};
+    uint16_t *link = inside(text, shape);
     if (!is_at(p, text->end, '{'))
         return NULL;
     p++;
-    for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int which = is_named(&one, names[0].name, names[0].length) ? 0
-            : is_named(&one, names[1].name, names[1].length) ? 1 : -1;
-        if (which >= 0 && known[which]++)
+    for (int is_first = 1; (more = member(text, &p, is_first, link, &one)) > 0; is_first = 0) {
+        Shape *mine = &text->shapes->all[one.shape];
+        int which = mine->field;
+        if (which == UNKNOWN) {
+            which = is_named(&one, asked[0].name, asked[0].length) ? 0
+                : is_named(&one, asked[1].name, asked[1].length) ? 1 : 2;
+            if (one.shape != NO_SHAPE)
+                mine->field = (uint8_t)which;
+        }
+        if (which < 2 && known[which]++)
             return NULL;
-        p = which < 0 ? value(text, one.value) : string_or_null(text, one.value, &found[which]);
+        p = which < 2 ? string_or_null(text, one.value, &found[which]) : value(text, one.value, one.shape);
         if (!p)
             return NULL;
+        link = behind(text, one.shape);
     }
     return more < 0 ? NULL : p;
 }

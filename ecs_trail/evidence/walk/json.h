@@ -10,14 +10,24 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "shapes.h"
+
 #if defined(__SSE2__)
 #include <emmintrin.h>
+#endif
+
+/* What is not to be copied to wherever it is called. */
+#if defined(__GNUC__)
+#define SELDOM __attribute__((noinline, cold))
+#else
+#define SELDOM
 #endif
 
 typedef const unsigned char *Place;
 
 typedef struct {
     Place begin, end;
+    Shapes *shapes;
     unsigned has_high;      /* not 0 once a byte of 0x80 and above was met: whether it is UTF-8 is asked elsewhere */
 } Text;
 
@@ -171,12 +181,65 @@ static inline Place number(Place p, Place end)
     return p;
 }
 
-/* Any value. */
-static Place value(Text *text, Place p)
+/* A name of an object without its quotes, and where its value begins; `shape` is NO_SHAPE where it is not remembered. */
+typedef struct {
+    Place at, value;
+    size_t length;
+    unsigned shape;
+    int is_escaped;
+} Name;
+
+/* From the opening quote of a name that was not met here before to its value; NULL where it is not plain. */
+static SELDOM Place fresh_name(Text *text, Place p, uint16_t *link, Name *found)
+{
+    Place end = text->end;
+    unsigned high = text->has_high;
+    text->has_high = 0;
+    found->is_escaped = 0;
+    Place after = string(text, p, &found->is_escaped), colon = after ? blank(after, end) : NULL;
+    if (!after || !is_at(colon, end, ':'))
+        return NULL;
+    found->at = p + 1;
+    found->length = (size_t)(after - p - 2);
+    found->shape = link && after == colon && !text->has_high && !found->is_escaped
+        ? remember(text->shapes, link, p, (size_t)(after + 1 - p)) : NO_SHAPE;
+    text->has_high |= high;
+    return found->value = blank(colon + 1, end);
+}
+
+/* From the opening quote of a name to its value; NULL where it is not plain. `link` is where the names of this place
+ * begin, NULL where none are remembered. */
+static inline Place name(Text *text, Place p, uint16_t *link, Name *found)
+{
+    if (!link || (found->shape = shape_at(text->shapes, *link, p, (size_t)(text->end - p))) == NO_SHAPE)
+        return fresh_name(text, p, link, found);
+    const Shape *shape = &text->shapes->all[found->shape];
+    found->is_escaped = 0;
+    found->at = p + 1;
+    found->length = shape->length - 3u;
+    return found->value = blank(p + shape->length, text->end);
+}
+
+/* Where the names behind a name begin, and those in its value. */
+static inline uint16_t *behind(Text *text, unsigned shape)
+{
+    return shape == NO_SHAPE ? NULL : &text->shapes->all[shape].next;
+}
+
+static inline uint16_t *inside(Text *text, unsigned shape)
+{
+    return shape == NO_SHAPE ? NULL : &text->shapes->all[shape].first;
+}
+
+/* Any value, of a name with this shape. */
+static Place value(Text *text, Place p, unsigned shape)
 {
     Place end = text->end;
     uint64_t objects = 0; /* a bit a level: whether it is an object */
+    uint16_t above[DEEPEST]; /* the shape of what each level is the value of */
     int depth = 0, is_escaped = 0;
+    uint16_t *link;
+    Name found;
 
 at_value:
     if (p >= end)
@@ -187,15 +250,17 @@ at_value:
         break;
     case '{':
     case '[':
-        if (++depth > DEEPEST)
+        if (depth == DEEPEST)
             return NULL;
+        above[depth++] = (uint16_t)shape;
         objects = objects << 1 | (*p == '{');
         p = blank(p + 1, end);
         if (is_at(p, end, objects & 1 ? '}' : ']'))
             break; /* it is empty, and closed below */
-        if (objects & 1)
-            goto at_name;
-        goto at_value;
+        if (!(objects & 1))
+            goto at_value;
+        link = inside(text, shape);
+        goto at_name;
     case 't':
         p = LITERAL(p, end, "true");
         break;
@@ -217,7 +282,7 @@ behind_value:
     p = blank(p, end);
     if (is_at(p, end, objects & 1 ? '}' : ']')) {
         p++;
-        depth--;
+        shape = above[--depth];
         objects >>= 1;
         goto behind_value;
     }
@@ -226,30 +291,20 @@ behind_value:
     p = blank(p + 1, end);
     if (!(objects & 1))
         goto at_value;
+    link = behind(text, shape);
 
 at_name:
-    if (!(p = string(text, p, &is_escaped)))
+    if (!(p = name(text, p, link, &found)))
         return NULL;
-    p = blank(p, end);
-    if (!is_at(p, end, ':'))
-        return NULL;
-    p = blank(p + 1, end);
+    shape = found.shape;
     goto at_value;
 }
 
-/* A member of an object: its name, and where its value begins. */
-typedef struct {
-    Place name;
-    size_t length;
-    Place value;
-} Member;
-
-/* From behind `{` or a value to the next member: 1; 0 at the end of the object; -1 where it is not plain, as with a
- * name that is escaped. */
-static inline int member(Text *text, Place *at, int is_first, Member *found)
+/* From behind `{` or a value to the value of the next member: 1; 0 at the end of the object; -1 where it is not plain,
+ * as with a name that is escaped. */
+static inline int member(Text *text, Place *at, int is_first, uint16_t *link, Name *found)
 {
     Place end = text->end, p = blank(*at, end);
-    int is_escaped = 0;
     if (is_at(p, end, '}')) {
         *at = p + 1;
         return 0;
@@ -259,21 +314,12 @@ static inline int member(Text *text, Place *at, int is_first, Member *found)
             return -1;
         p = blank(p + 1, end);
     }
-    Place after = string(text, p, &is_escaped);
-    if (!after || is_escaped)
-        return -1;
-    found->name = p + 1;
-    found->length = (size_t)(after - p - 2);
-    p = blank(after, end);
-    if (!is_at(p, end, ':'))
-        return -1;
-    found->value = blank(p + 1, end);
-    return 1;
+    return name(text, p, link, found) && !found->is_escaped ? 1 : -1;
 }
 
-static inline int is_named(const Member *found, const char *name, size_t length)
+static inline int is_named(const Name *found, const char *name, size_t length)
 {
-    return found->length == length && !memcmp(found->name, name, length);
+    return found->length == length && !memcmp(found->at, name, length);
 }
 #define IS_NAMED(found, name) is_named(found, name, sizeof(name) - 1)
 

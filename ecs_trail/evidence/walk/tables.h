@@ -16,6 +16,7 @@
 enum {
     MOST_FIELDS = 10,
     LONGEST_FIELD = 4096,   /* bytes; a longer one is not plain */
+    RECENT = 64,
 };
 #define NO_HOME UINT32_MAX
 
@@ -39,6 +40,7 @@ typedef struct {
     uint32_t *seen;         /* the numbers of the values in this text, in order of appearance */
     uint64_t seen_count, seen_room;
     uint32_t count;
+    uint32_t recent[RECENT]; /* values met lately, each 0 or one more than its number */
 } Table;
 
 /* Room for `need` things, where `things` is the address of the pointer to them; 0 where there is no memory. */
@@ -122,6 +124,23 @@ static uint64_t hash_of(const unsigned char *bytes, size_t length, uint64_t seed
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/* Whether a number stands for a value. */
+static inline int is_value(const Table *table, uint32_t number, const unsigned char *key, size_t length)
+{
+    const Entry *entry = &table->entries[number];
+    return entry->length == length && !memcmp(table->bytes + entry->at, key, length);
+}
+
+/* Where a value would stand among those met lately: a hash costs more than to compare with one of them. Who chooses
+ * values that meet here only has them hashed. */
+static inline uint32_t *recent_of(Table *table, const unsigned char *key, size_t length)
+{
+    uint64_t word = 0;
+    memcpy(&word, key + length / 2, length < 16 ? length / 2 : sizeof(word));
+    word = (word ^ length) * 0x9e3779b97f4a7c15u;
+    return &table->recent[(word >> 32) % RECENT];
+}
+
 /* The number of a value, -1 where it is too long or there is no memory. */
 static int64_t number_of(Table *table, const Span *fields, int count, uint64_t seed)
 {
@@ -137,14 +156,18 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
             memcpy(key + length, fields[i].at, fields[i].length);
         length += fields[i].length;
     }
+    uint32_t *recent = recent_of(table, key, length);
+    if (*recent && is_value(table, *recent - 1, key, length))
+        return *recent - 1;
     if (!has_slots(table))
         return -1;
     uint64_t hash = hash_of(key, length, seed), slot = hash & (table->slot_count - 1);
     uint32_t known;
     while ((known = table->slots[slot])) {
-        const Entry *entry = &table->entries[known - 1];
-        if (entry->hash == hash && entry->length == length && !memcmp(table->bytes + entry->at, key, length))
+        if (table->entries[known - 1].hash == hash && is_value(table, known - 1, key, length)) {
+            *recent = known;
             return known - 1;
+        }
         slot = (slot + 1) & (table->slot_count - 1);
     }
     if (table->count == UINT32_MAX - 1
@@ -156,7 +179,7 @@ static int64_t number_of(Table *table, const Span *fields, int count, uint64_t s
         .hash = hash, .at = table->filled, .length = (uint32_t)length, .home = NO_HOME,
     };
     table->filled += length;
-    table->slots[slot] = ++table->count;
+    table->slots[slot] = *recent = ++table->count;
     return table->count - 1;
 }
 

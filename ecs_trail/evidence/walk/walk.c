@@ -5,6 +5,7 @@
  * reads the text: so this walk may know less than JSON, but never more. The caller is `walk/__init__.py`.
  */
 
+#include "callers.h"
 #include "fields.h"
 #include "json.h"
 #include "parts.h"
@@ -63,6 +64,8 @@ typedef struct {
     Text text;
     uint32_t number;        /* of the text */
     int is_whole;
+    Shapes shapes;
+    Caller callers[CALLER_SLOTS];
 } Walk;
 
 _Static_assert(sizeof(void *) == sizeof(uint64_t), "the caller reads Found as numbers of 64 bits");
@@ -116,33 +119,30 @@ static int64_t kind_of(Walk *walk, const Span *fields, int count, uint64_t time)
     return kind;
 }
 
-/* A record of a scan, kept by its numbers; 0 where there is no room. */
-static int keep(Walk *walk, Place start, Place end, const Span *caller, const Span *asked, int64_t kind)
+/* Keep a record of a scan; 0 where there is no room. */
+static int keep(Walk *walk, Record one, const Span *asked)
 {
-    int64_t by = met(walk, CALLERS, caller, 2);
     int64_t session = asked->length ? met(walk, ASKED, asked, 1) : -1;
-    if (kind < 0 || by < 0 || (asked->length && session < 0))
+    if (asked->length && session < 0)
         return 0;
     if (!has_room(&walk->records, &walk->room, walk->count + 1, sizeof(Record)))
         return 0;
-    walk->records[walk->count++] = (Record){
-        (uint32_t)(start - walk->text.begin), (uint32_t)(end - walk->text.begin),
-        (uint32_t)kind, (uint32_t)by, (uint32_t)(session + 1),
-    };
+    one.asked = (uint32_t)(session + 1);
+    walk->records[walk->count++] = one;
     return 1;
 }
 
-/* A record read whole, kept with its pieces; 0 for one that is not plain, and where there is no room. */
-static int keep_whole(Walk *walk, Row row, const Span *fields, const Span *asked, int64_t kind)
+/* Keep a record read whole, with its pieces; 0 for one that is not plain, and where there is no room. */
+static int keep_whole(Walk *walk, Row row, const Span *fields, const Span *asked)
 {
     const Span *pieces[PIECES] = {
         NULL, &fields[ID], &fields[REQUEST], &fields[SHARED], &fields[MESSAGE], &asked[0], &asked[1],
         &fields[PARAMETERS], &fields[RESPONSE], &fields[ADDITIONAL], &fields[DETAILS], &fields[RESOURCES],
     };
-    int64_t by = met(walk, CALLERS, &fields[IDENTITY], 1), origin = met(walk, ASKED, &fields[ADDRESS], ORIGIN);
-    if (kind < 0 || by < 0 || origin < 0 || !has_room(&walk->rows, &walk->room, walk->count + 1, sizeof(Row)))
+    int64_t origin = met(walk, ASKED, &fields[ADDRESS], ORIGIN);
+    if (origin < 0 || !has_room(&walk->rows, &walk->room, walk->count + 1, sizeof(Row)))
         return 0;
-    row.kind = (uint32_t)kind, row.caller = (uint32_t)by, row.origin = (uint32_t)origin;
+    row.origin = (uint32_t)origin;
     row.marks = (uint32_t)!is_nothing(&fields[TLS]) << HAS_TLS;
     for (int i = P_ID; i < PIECES; i++) {
         const Span *one = pieces[i];
@@ -160,25 +160,49 @@ static int keep_whole(Walk *walk, Row row, const Span *fields, const Span *asked
     return 1;
 }
 
-/* The value of a field, whose bytes become its span but for a string's quotes. */
-static inline Place field_value(Text *text, Place p, int field, Span *found, Span caller[2], Span asked[2])
+/* The value of `userIdentity`, and the number of its caller: of the whole of it where records are read whole. */
+static inline Place identity(Walk *walk, Place p, unsigned shape, const int is_whole, int64_t *by)
 {
-    static const Name who[2] = {{"type", 4}, {"arn", 3}}, asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
-    Place start = p;
-    if (field == READ_ONLY || field == MANAGEMENT)
+    static const Asked who[2] = {{"type", 4}, {"arn", 3}};
+    Text *text = &walk->text;
+    const Caller *known = known_caller(walk->callers, p, text->end);
+    if (known) {
+        *by = known->number;
+        return see(&walk->tables[CALLERS], known->number, walk->number) < 0 ? NULL : p + known->length;
+    }
+    Span caller[2] = {{0}};
+    unsigned high = text->has_high;
+    text->has_high = 0;
+    Place after = two_of(text, p, shape, who, caller);
+    if (!after)
+        return NULL;
+    if (is_whole)
+        caller[0] = (Span){p, (uint32_t)(after - p), 0};
+    if ((*by = met(walk, CALLERS, caller, is_whole ? 1 : 2)) < 0)
+        return NULL;
+    if (!text->has_high)
+        keep_caller(walk->callers, p, (size_t)(after - p), (uint32_t)*by);
+    text->has_high |= high;
+    return after;
+}
+
+/* The value of any other field, whose bytes become its span but for a string's quotes. */
+static inline Place field_value(Text *text, const Name *one, int field, const int is_whole, Span *found, Span asked[2])
+{
+    static const Asked asks[2] = {{"roleSessionName", 15}, {"roleArn", 7}};
+    Place p = one->value;
+    if (is_whole && (field == READ_ONLY || field == MANAGEMENT))
         return flag_or_null(p, text->end, found);
     if (field < IDENTITY)
         return string_or_null(text, p, found);
-    if (field == IDENTITY)
-        p = two_of(text, p, who, caller);
-    else if (field != PARAMETERS)
-        p = value(text, p);
+    if (is_whole && field != PARAMETERS)
+        p = value(text, p, one->shape);
     else if (is_at(p, text->end, 'n'))
         p = LITERAL(p, text->end, "null");
     else
-        p = two_of(text, p, asks, asked);
-    if (p)
-        *found = (Span){start, (uint32_t)(p - start), 0};
+        p = two_of(text, p, one->shape, asks, asked);
+    if (is_whole && p)
+        *found = (Span){one->value, (uint32_t)(p - one->value), 0};
     return p;
 }
 
@@ -186,35 +210,57 @@ static inline Place record(Walk *walk, Place p, const int is_whole)
 {
     static const int needed[] = {ACCOUNT, REGION, SOURCE, NAME, ID};
     Text *text = &walk->text;
-    Span fields[FIELDS] = {{0}}, caller[2] = {{0}}, asked[2] = {{0}};
+    Span fields[FIELDS], asked[2] = {{0}};
     unsigned known = 0;
+    int64_t by = -1;
     Place start = p;
-    Member one;
+    uint16_t *link = inside(text, ROOT);
+    Name one;
     int more;
 
     if (!is_at(p, text->end, '{'))
         return NULL;
     p++;
-    for (int is_first = 1; (more = member(text, &p, is_first, &one)) > 0; is_first = 0) {
-        int field = field_of(&one, is_whole);
+    memset(fields, 0, sizeof(*fields) * (is_whole ? FIELDS : IDENTITY));
+    for (int is_first = 1; (more = member(text, &p, is_first, link, &one)) > 0; is_first = 0) {
+        Shape *mine = &text->shapes->all[one.shape];
+        int field = mine->field;
+        if (field == UNKNOWN) {
+            field = field_of(&one, is_whole);
+            if (one.shape != NO_SHAPE)
+                mine->field = (uint8_t)field;
+        }
         if (field == INSIGHT || (field != OTHER && known & 1u << field))
             return NULL;
         known |= 1u << field;
-        p = field == OTHER ? value(text, one.value) : field_value(text, one.value, field, &fields[field], caller, asked);
+        if (field == OTHER)
+            p = value(text, one.value, one.shape);
+        else if (field == IDENTITY)
+            p = identity(walk, one.value, one.shape, is_whole, &by);
+        else
+            p = field_value(text, &one, field, is_whole, &fields[field], asked);
         if (!p)
             return NULL;
+        link = behind(text, one.shape);
     }
     for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
         if (!fields[needed[i]].length)
             return NULL;
     uint64_t time = moment(&fields[TIME]);
-    if (more < 0 || !time || !fields[VERSION].at || !(known & 1u << IDENTITY))
+    if (more < 0 || !time || !fields[VERSION].at || by < 0)
         return NULL;
     int64_t kind = kind_of(walk, fields, is_whole ? WHOLE_KIND : KIND, time);
-    if (!is_whole)
-        return keep(walk, start, p, caller, asked, kind) ? p : NULL;
-    Row row = {.time = since_1970(time), .pieces = {{(uint32_t)(start - text->begin), (uint32_t)(p - start)}}};
-    return keep_whole(walk, row, fields, asked, kind) ? p : NULL;
+    if (kind < 0)
+        return NULL;
+    if (!is_whole) {
+        Record kept = {(uint32_t)(start - text->begin), (uint32_t)(p - text->begin), (uint32_t)kind, (uint32_t)by, 0};
+        return keep(walk, kept, asked) ? p : NULL;
+    }
+    Row row = {
+        .time = since_1970(time), .kind = (uint32_t)kind, .caller = (uint32_t)by,
+        .pieces = {{(uint32_t)(start - text->begin), (uint32_t)(p - start)}},
+    };
+    return keep_whole(walk, row, fields, asked) ? p : NULL;
 }
 
 /* Records with commas between them, from behind `[` to behind `]`. */
@@ -349,6 +395,7 @@ PUBLIC Walk *walk_new(uint64_t seed, int is_whole)
     if (walk) {
         walk->seed = seed;
         walk->is_whole = is_whole;
+        forget_shapes(&walk->shapes);
     }
     return walk;
 }
@@ -367,6 +414,7 @@ PUBLIC void walk_forget(Walk *walk)
     memset(walk, 0, sizeof(*walk));
     walk->seed = seed;
     walk->is_whole = is_whole;
+    forget_shapes(&walk->shapes);
 }
 
 PUBLIC void walk_free(Walk *walk)
@@ -380,7 +428,9 @@ PUBLIC int64_t walk_text(Walk *walk, const unsigned char *text, uint64_t length,
 {
     if (length > INT32_MAX || walk->number == UINT32_MAX)
         return -1;
-    walk->text = (Text){text, text + length, 0};
+    if (walk->shapes.count == SHAPES)
+        forget_shapes(&walk->shapes);
+    walk->text = (Text){text, text + length, &walk->shapes, 0};
     walk->number++;
     walk->count = 0;
     for (int i = 0; i < TABLES; i++)
