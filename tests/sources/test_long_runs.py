@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from flaky import FlakyBucket, serving_bucket
+from flaky import FlakyBucket, serving_bucket, serving_fast
 from long_runs import Gauge, Remembering, objects, records
 from stories import TODAY, quick
 
@@ -24,12 +24,13 @@ def test_of_event_history(pages, cloudtrail):
 
 @pytest.mark.parametrize("count", [400, pytest.param(8000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("which", ["none of it", "all of it"])
-def test_of_a_bucket(which, count, tmp_path):
+@pytest.mark.parametrize("serving", [serving_bucket, serving_fast])
+def test_of_a_bucket(serving, which, count, tmp_path):
     selection: Selection = everything() if which == "all of it" else session("nobody")
     if which == "all of it" and count > 1000:
         count //= 4
     gauge = Gauge(count // 16)
-    with serving_bucket(FlakyBucket(objects(count))) as client:
+    with serving(FlakyBucket(objects(count))) as client:
         receipt = scan([S3Source("some-bucket", "logs", client=client)], selection, progress=gauge).receipt
     assert (receipt.files_read, receipt.closes) == (count, True)
     assert receipt.events_selected == (count if which == "all of it" else 0)
