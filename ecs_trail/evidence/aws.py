@@ -66,8 +66,11 @@ def make_client(service: str, region: str | None = None, *, connections: int = 1
 
 def session_of(client: Any) -> Any:
     """The session of the SDK (botocore) that `make_client` made a client of; None for a client made elsewhere."""
-    with _MAKING:
-        return _SESSIONS.get(client)
+    try:
+        with _MAKING:
+            return _SESSIONS.get(client)
+    except TypeError:  # none that can be a key
+        return None
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:

@@ -46,11 +46,13 @@ _AHEAD: Final = 3
 #: which costs each of them a good tenth of a second; and the most that are started.
 _ALONE: Final = 0.75
 #: The same where threads of this process fetch the units meanwhile.
-_ALONE_BESIDE: Final = 0.1
+_ALONE_BESIDE: Final = 0.3
 _MOST: Final = 8
 #: Bytes that a pipe takes at once, where the system lets it be chosen. A writer waits for Python's lock after every
 #: portion, and where threads fetch from S3 beside it that takes longer than the reading of the objects.
 _PIPE: Final = 1 << 20
+#: A batch is put together before it is written, for the same reason: one portion instead of one for every object.
+_BUFFER: Final = _BATCH_WEIGHT + (1 << 20)
 #: Deaths in a row after which nothing is expected of further workers.
 _DEATHS: Final = 8
 _START: Final = (
@@ -76,7 +78,7 @@ def map_ordered(
 
     None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
     Where units are fetched by this process, a single worker is one of its own by then, and that is sooner: the threads
-    that fetch and the function would only take turns.
+    that fetch and the function would only take turns. Until the others are ready, work goes on in this process.
     `weigh` gives a unit's size in bytes. When a worker dies, its units are tried once more, one by one; a unit that
     kills a second worker gives `lost(unit)` instead. Closing the iterator (or Ctrl-C) ends the workers at once. Raises
     `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
@@ -84,32 +86,41 @@ def map_ordered(
     source = iter(units)
     keep_memory()
     count = workers or _processors()
-    if workers is None or count == 1 or not sys.executable:
-        spent = 0.0
-        for unit in source:
-            begun = time.monotonic()
-            result = function(unit, extra)
-            spent += time.monotonic() - begun  # and not what the source or the caller takes
-            yield result
-            is_beside = is_fetched(unit)
-            if spent > (_ALONE_BESIDE if is_beside else _ALONE) and sys.executable and (count > 1 or is_beside):
-                break
-        else:
-            return
     crew: _Crew[Unit, Extra, Result] = _Crew(count, function, extra, lost)
     under_way: deque[Future[list[Result]]] = deque()
     batches = _batches(source, weigh, count)
-    pool = ThreadPoolExecutor(count)
     try:
+        if workers is None or count == 1 or not sys.executable:
+            yield from _alone(crew, source, is_fetched)
         while True:
             while len(under_way) < count * _AHEAD and (batch := next(batches, None)):
-                under_way.append(pool.submit(crew.run, batch))
+                under_way.append(crew.submit(batch))
             if not under_way:
                 break
             yield from under_way.popleft().result()
     finally:
         crew.end()
-        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _alone(
+    crew: "_Crew[Unit, Extra, Result]", source: Iterator[Unit], is_fetched: Callable[[Unit], bool]
+) -> Iterator[Result]:
+    """The first units, in this process, until the crew is at its place; all of them where they are soon done."""
+    spent = 0.0
+    starting: list[Future[list[Result]]] = []
+    for unit in source:
+        begun = time.monotonic()
+        result = crew.function(unit, crew.extra)
+        spent += time.monotonic() - begun  # and not what the source or the caller takes
+        yield result
+        is_beside = is_fetched(unit)
+        if starting and all(one.done() for one in starting):
+            return
+        if not sys.executable or starting or (crew.count == 1 and not is_beside):
+            continue
+        if spent > (_ALONE_BESIDE if is_beside else _ALONE):
+            # no units: each loads what it needs for them
+            starting = [crew.submit([]) for _ in range(crew.count)]
 
 
 def _processors() -> int:
@@ -143,14 +154,21 @@ class _Crew(Generic[Unit, Extra, Result]):
         extra: Extra,
         lost: Callable[[Unit], Result] | None,
     ) -> None:
-        self.function, self.extra, self.lost = function, extra, lost
+        self.count, self.function, self.extra, self.lost = workers, function, extra, lost
         self.idle: SimpleQueue[_Worker] = SimpleQueue()
         self.lock = Lock()
         self.is_ending = False
         self.deaths = 0
-        self.alive = {_Worker() for _ in range(workers)}
-        for worker in self.alive:
-            self.idle.put(worker)
+        self.alive: set[_Worker] = set()
+        self.pool = ThreadPoolExecutor(workers)
+
+    def submit(self, batch: list[Unit]) -> Future[list[Result]]:
+        """Have a batch done by one of the workers; the first one starts them all."""
+        if not self.alive:
+            self.alive = {_Worker() for _ in range(self.count)}
+            for worker in self.alive:
+                self.idle.put(worker)
+        return self.pool.submit(self.run, batch)
 
     def run(self, batch: list[Unit]) -> list[Result]:
         """The results of a batch; runs in a thread for each worker."""
@@ -179,6 +197,7 @@ class _Crew(Generic[Unit, Extra, Result]):
             self.is_ending = True
             for worker in self.alive:
                 worker.end()
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _call(self, worker: "_Worker", batch: list[Unit]) -> list[Result]:
         results: list[Result] = worker.call(self.function, batch, self.extra)
@@ -218,6 +237,7 @@ class _Worker:
             [sys.executable, "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=_BUFFER,
             # its own session: Ctrl-C reaches the parent alone, which ends its workers
             start_new_session=os.name == "posix",
         )

@@ -32,9 +32,7 @@ class JsonHandler(QuietHandler):
 
 
 @contextmanager
-def serve(
-    handler: type[BaseHTTPRequestHandler], *, tls: ssl.SSLContext | None = None, **held: Any
-) -> Iterator[str]:
+def serve(handler: type[BaseHTTPRequestHandler], *, tls: ssl.SSLContext | None = None, **held: Any) -> Iterator[str]:
     """Run a server in a thread; `held` stands at its handlers as attributes. Gives its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), held))
     if tls is not None:

@@ -22,9 +22,17 @@ def test_of_event_history(pages, cloudtrail):
     gauge.assert_flat()
 
 
-@pytest.mark.parametrize("count", [400, pytest.param(8000, marks=pytest.mark.slow)])
+#: In a short run with the fast lane the number of its connections is still finding its place.
+@pytest.mark.parametrize(
+    ("serving", "count"),
+    [
+        (serving_bucket, 400),
+        (serving_fast, 1600),
+        pytest.param(serving_bucket, 8000, marks=pytest.mark.slow),
+        pytest.param(serving_fast, 8000, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("which", ["none of it", "all of it"])
-@pytest.mark.parametrize("serving", [serving_bucket, serving_fast])
 def test_of_a_bucket(serving, which, count, tmp_path):
     selection: Selection = everything() if which == "all of it" else session("nobody")
     if which == "all of it" and count > 1000:

@@ -15,11 +15,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from ecs_trail.evidence.aws import session_of
 from ecs_trail.evidence.compression import USUAL
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
 
 SWITCH: Final = "ECS_TRAIL_FASTGET"
 
@@ -30,6 +33,9 @@ _CONNECT: Final = timedelta(seconds=5)
 _READ: Final = timedelta(seconds=20)
 _WHOLE: Final = timedelta(minutes=10)
 
+#: Connections kept; it is text, as the library takes no number here.
+_IDLE: Final = "16"
+
 #: Of such keys every library makes the same address. Beside dot segments, which are left out as well, others are
 #: encoded in ways of their own.
 _LETTERS: Final = frozenset(string.ascii_letters + string.digits + "_.=+-/")
@@ -39,7 +45,7 @@ _GZIP: Final = b"\x1f\x8b"
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SIGNED: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/s3/aws4_request,")
-_TOKEN: Final = "x-amz-security-token"
+_TOKEN: Final = "x-amz-security-token"  # noqa: S105 - the name of a header
 _PAYER: Final = "x-amz-request-payer"
 #: What a plain request consists of; the two libraries differ in nothing else that matters to S3.
 _HEADERS: Final = frozenset(
@@ -91,13 +97,13 @@ class FastGet:
         """To be made before threads use the client. One that was not made by `aws.make_client` has no fast lane."""
         self._bucket = bucket
         self._session = _session(client, bucket)
-        self._credentials = self._session and self._session.get_credentials()
         self._seen = threading.local()
+        self._credentials: Any = None
         self._road: Road | None = None
         self._failures = 0
         self._made: tuple[Any, Any] | None = None
         self._making = threading.Lock()
-        if self._credentials is not None:
+        if self._session is not None:
             client.meta.events.register("before-send.s3.GetObject", self._see)
 
     def take(self, key: str, size: int, etag: str) -> bytes | None:
@@ -116,17 +122,25 @@ class FastGet:
     def learn(self, key: str) -> None:
         """The SDK has just read this object in this thread, and it was the one that was listed."""
         request = getattr(self._seen, "request", None)
-        if self._credentials is None or self._road is not None or request is None or not _is_plain(key):
+        if self._session is None or self._road is not None or request is None or not _is_plain(key):
             return
         self._seen.request = None
+        try:
+            self._learn(self._session, request, key)
+        except Exception:  # noqa: BLE001 - credentials that cannot be renewed, say: the next request of the SDK tells
+            self._session = None
+
+    def _learn(self, session: Any, request: Any, key: str) -> None:
         road = road_of(request.url, request.headers, self._bucket, key)
-        if road is None or _is_special(self._session, request.url):
-            self._credentials = None
-        elif road.signer == _signer(self._credentials.get_frozen_credentials()):  # else they were renewed meanwhile
-            self._road = road
+        if road is None or _is_special(session, request.url):
+            self._session = None
+            return
+        credentials = session.get_credentials()
+        if road.signer == _signer(credentials.get_frozen_credentials()):  # else they were renewed just now
+            self._credentials, self._road = credentials, road
 
     def _see(self, request: Any, **_: Any) -> None:
-        if self._road is None:
+        if self._road is None and self._session is not None:
             self._seen.request = request
 
     def _taken(self, road: Road, key: str, size: int, etag: str) -> bytes | None:
@@ -168,7 +182,12 @@ def _store(road: Road, bucket: str, keys: Any) -> Any:
     from obstore.store import S3Store  # noqa: PLC0415 - optional
 
     _USED_IN.add(os.getpid())
-    asked = {"access_key_id": keys.access_key, "secret_access_key": keys.secret_key, "token": keys.token or None}
+    signer: S3Credential = {
+        "access_key_id": keys.access_key,
+        "secret_access_key": keys.secret_key,
+        "token": keys.token or None,
+        "expires_at": None,
+    }
     return S3Store(
         bucket,
         region=road.region,
@@ -180,13 +199,14 @@ def _store(road: Road, bucket: str, keys: Any) -> Any:
         s3_express=False,
         unsigned_payload=False,
         # no keys as settings, which would stand beside a token of the environment
-        credential_provider=lambda: {**asked, "expires_at": None},
+        credential_provider=lambda: signer,
         client_options={
             "allow_http": road.endpoint.startswith("http:"),
             "user_agent": "ecs-trail",
             "connect_timeout": _CONNECT,
             "read_timeout": _READ,
             "timeout": _WHOLE,
+            "pool_max_idle_per_host": _IDLE,
         },
         retry_config={"max_retries": 0, "retry_timeout": timedelta()},
     )

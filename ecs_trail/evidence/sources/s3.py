@@ -76,10 +76,12 @@ class S3Source:
         """Leave out objects that are held with the same size and ETag."""
         self._kept = kept
 
-    def held_store(self) -> Store | None:
-        """The store that was collected to this very prefix, if there is one: its manifest is looked for."""
+    def held_store(self, client: Any = None) -> Store | None:
+        """The store that was collected to this very prefix, if there is one: its manifest is looked for, by a client
+        that is there already or by one of its own.
+        """
         is_plain = not self.requester_pays and not self.bucket.startswith("arn:")
-        return Store.found_at(self.name, self._client) if is_plain else None
+        return Store.found_at(self.name, (lambda: client) if client else self._client) if is_plain else None
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ class S3Source:
     ) -> Iterator[Fetched]:
         survey = _Survey(bucket, selection, listers)
         places = survey.places(self.prefix)
-        stored = self.held_store() if places is None and not layout.locate(self.prefix).is_plain else None
+        stored = self.held_store(bucket.client) if places is None and not layout.locate(self.prefix).is_plain else None
         if stored is not None:
             if self._kept is not _NOTHING:
                 raise stored.no_source()
