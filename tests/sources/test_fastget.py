@@ -25,9 +25,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from flaky import FAULTS, Asked, FlakyBucket, serving_bucket, serving_fast
 from loopback import JsonHandler, serve
+from moto import mock_aws
 from storms import objects
 from test_hostile_keys import hostile_bucket
 
+from ecs_trail.evidence.aws import make_client
 from ecs_trail.evidence.sources import fastget
 from ecs_trail.evidence.sources.fastget import SWITCH, FastGet, road_of
 from ecs_trail.evidence.sources.s3 import S3Source
@@ -77,7 +79,10 @@ def once(fault: str, key: str = "00041") -> Callable[[str], str]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _alone(monkeypatch):
+    """No proxy and no certificates of whoever runs the tests, and little patience."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy") or name == "REQUESTS_CA_BUNDLE"]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(fastget, "_READ", timedelta(seconds=0.5))
 
 
@@ -239,11 +244,11 @@ def test_a_bucket_of_another_region_is_asked_there():
 def test_a_bucket_may_stand_in_the_name_of_the_host(monkeypatch, tmp_path):
     """127 is the name of a bucket, and `127.0.0.1` that of its host at the endpoint `0.0.1`."""
     (tmp_path / "config").write_text("[default]\ns3 =\n  addressing_style = virtual\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     bucket = FlakyBucket(objects(MANY, each=1), is_path=False)
     with serving_fast(bucket) as client:
         port = os.environ["AWS_ENDPOINT_URL_S3"].rpartition(":")[2]
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://0.0.1:{port}")
-        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        os.environ["AWS_ENDPOINT_URL_S3"] = f"http://0.0.1:{port}"  # until the server ends
         found = units(client, "127")
         assert found == without(client, bucket, name="127")
     assert [data for _, _, data, _ in found] == [*bucket.objects.values()]
@@ -273,12 +278,12 @@ class _Keys(JsonHandler):
         self._send(200, {**pair, "Expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
 
-def test_credentials_are_those_of_the_sdk_and_renewed_with_them(monkeypatch):
+def test_credentials_are_those_of_the_sdk_and_renewed_with_them():
     issued: dict[str, tuple[str, str]] = {}
     bucket = FlakyBucket(objects(120, each=1), lambda *_: "slow")
     with serve(_Keys, issued=issued) as address, serving_fast(bucket) as client:
-        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{address}/keys")
+        del os.environ["AWS_ACCESS_KEY_ID"]
+        os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{address}/keys"
         assert len(units(client, readers=1)) == 120
     used = [assert_signed(one, issued) for one in bucket.seen if one.key]
     assert used == sorted(used)  # and those of before never again
@@ -307,8 +312,6 @@ def trusted(folder: Path) -> ssl.SSLContext:
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
 def test_certificates_that_were_given_to_the_sdk_are_its_own_business(name, monkeypatch, tmp_path):
     tls = trusted(tmp_path)
-    for one in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
-        monkeypatch.delenv(one, raising=False)
     monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     (tmp_path / "config").write_text(f"[default]\nca_bundle = {tmp_path / 'ca.pem'}\n" if name == "ca_bundle" else "")
@@ -331,12 +334,11 @@ SPECIAL: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("which", SPECIAL)
-def test_where_the_sdk_is_told_something_special_it_reads_all(which, monkeypatch):
+def test_where_the_sdk_is_told_something_special_it_reads_all(which):
     bucket = FlakyBucket(objects(MANY, each=1))
     with serving_fast(bucket) as client:
         server = os.environ["AWS_ENDPOINT_URL_S3"]
-        for name, value in SPECIAL[which].items():
-            monkeypatch.setenv(name, value.format(server=server))
+        os.environ |= {name: value.format(server=server) for name, value in SPECIAL[which].items()}
         assert len(units(client)) == MANY
     assert not fast(bucket)
 
@@ -347,6 +349,21 @@ def test_without_the_library_the_sdk_reads_all(monkeypatch):
     with serving_fast(bucket) as client:
         assert len(units(client)) == MANY
     assert not fast(bucket)
+
+
+@pytest.mark.parametrize("planted", [False, True])
+def test_where_a_mock_answers_in_place_of_the_network_nothing_leaves(planted, monkeypatch):
+    asked: list[str] = []
+    monkeypatch.setattr(obstore, "get", lambda _store, key: asked.append(key))
+    if planted:
+        monkeypatch.setattr(FastGet, "_is_answered", lambda *_: False)
+    with mock_aws():
+        client = make_client("s3")
+        client.create_bucket(Bucket=NAME)
+        for key, data in objects(MANY, each=1).items():
+            client.put_object(Bucket=NAME, Key=key, Body=data)
+        assert len(units(lambda: make_client("s3"))) == MANY
+    assert bool(asked) == planted
 
 
 def test_what_cannot_be_learned_is_no_failure(monkeypatch):
@@ -486,7 +503,7 @@ def test_a_lane_that_keeps_credentials_is_seen(monkeypatch):
 
     monkeypatch.setattr(FastGet, "_store", kept)
     with pytest.raises(AssertionError):
-        test_credentials_are_those_of_the_sdk_and_renewed_with_them(monkeypatch)
+        test_credentials_are_those_of_the_sdk_and_renewed_with_them()
 
 
 def test_a_lane_that_never_gives_up_is_seen(monkeypatch):

@@ -45,6 +45,8 @@ _GZIP: Final = b"\x1f\x8b"
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SIGNED: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/\d{8}/([a-z0-9-]+)/s3/aws4_request,")
+#: What the SDK says just before a request leaves; a handler that gives something has answered it.
+_SENT: Final = "before-send.s3.GetObject"
 _TOKEN: Final = "x-amz-security-token"  # noqa: S105 - the name of a header
 _PAYER: Final = "x-amz-request-payer"
 #: What a plain request consists of; the two libraries differ in nothing else that matters to S3.
@@ -103,8 +105,9 @@ class FastGet:
         self._failures = 0
         self._made: tuple[Any, Any] | None = None
         self._making = threading.Lock()
-        if self._session is not None:
-            client.meta.events.register("before-send.s3.GetObject", self._see)
+        self._events = client.meta.events if self._session is not None else None
+        if self._events is not None:
+            self._events.register(_SENT, self._see)
 
     def take(self, key: str, size: int, etag: str) -> bytes | None:
         """The bytes of an object as it was listed; None where the SDK has to read it."""
@@ -132,12 +135,17 @@ class FastGet:
 
     def _learn(self, session: Any, request: Any, key: str) -> None:
         road = road_of(request.url, request.headers, self._bucket, key)
-        if road is None or _is_special(session, request.url):
+        if road is None or _is_special(session, request.url) or self._is_answered(request):
             self._session = None
             return
         credentials = session.get_credentials()
         if road.signer == _signer(credentials.get_frozen_credentials()):  # else they were renewed just now
             self._credentials, self._road = credentials, road
+
+    def _is_answered(self, request: Any) -> bool:
+        """Whether somebody in this process answers requests in place of the network, as moto does."""
+        asked = self._events.emit(_SENT, request=request) if self._events is not None else ()
+        return any(response is not None for _, response in asked)
 
     def _see(self, request: Any, **_: Any) -> None:
         if self._road is None and self._session is not None:
