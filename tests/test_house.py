@@ -69,7 +69,9 @@ MAY_IMPORT = {
 #: may read itself, and the rooms named here.
 FAMILY_MAY_READ = {"roles": {"policies"}}
 #: Sources are strangers as well; what they share stands in these.
-SHARED_SOURCES = {"base", "asking", "bucket", "checkpoints", "layout", "pacing", "patterns", "queries", "shelf", "sql"}
+SHARED_SOURCES = {
+    *("base", "asking", "bucket", "checkpoints", "fastget", "layout", "pacing", "patterns", "queries", "shelf", "sql")
+}
 #: Third-party package -> the modules (or packages) that may open its door.
 DOORS = {
     "anywidget": ("views.timeline.widget",),
@@ -90,6 +92,7 @@ DOORS = {
     "nbclient": ("cli.notebooks",),
     "nbconvert": ("cli.notebooks",),
     "nbformat": ("cli.notebooks",),
+    "obstore": ("evidence.sources.fastget",),
     "pandas": ("frames", "analysis", "views", "case", "doors"),
     "plotly": ("views.figures",),
     # the errors of the connection to Spark's Java process are those of another package
@@ -399,7 +402,7 @@ def test_a_planted_fault_is_found(plant, tmp_path):
 
 HEAVY = {
     *("boto3", "botocore", "cryptography", "duckdb", "jinja2", "msgspec", "numpy", "pandas", "plotly", "pyarrow"),
-    *("anywidget", "pyspark", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
+    *("anywidget", "obstore", "pyspark", "rich", "sqlglot", "weasyprint", "xlsxwriter"),
 }
 
 
@@ -430,7 +433,7 @@ def test_the_answer_as_json_loads_no_pandas():
 
 
 def test_a_scan_is_begun_before_arrow_is_loaded():
-    modules = ("sources.base", "sources.files")
+    modules = ("sources.base", "sources.files", "sources.s3")
     imports = "\n".join(f"import {PACKAGE}.evidence.{module}" for module in modules)
     assert loaded_after(f"import {PACKAGE}.selection\n{imports}") == {"msgspec"}
 

@@ -9,10 +9,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from ecs_trail.errors import AccessError, EcsTrailError, MissingExtraError, UsageError
 
 _MAKING: Final = threading.Lock()
+#: Client -> the session it was made of, for as long as somebody has the client.
+_SESSIONS: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
 _PERFORM: Final = re.compile(r"perform: ([\w-]+:\w+)(?: on resource: (\S+))?")
 
 DENIED: Final = frozenset(
@@ -43,6 +46,7 @@ def make_client(service: str, region: str | None = None, *, connections: int = 1
     try:
         import boto3  # noqa: PLC0415 - optional
         from botocore.config import Config  # noqa: PLC0415
+        from botocore.session import get_session  # noqa: PLC0415
     except ImportError as error:
         raise MissingExtraError.for_feature("reading from AWS", "aws") from error
     config = Config(
@@ -54,7 +58,19 @@ def make_client(service: str, region: str | None = None, *, connections: int = 1
     )
     # Sessions may not be made by two threads at once (boto3 guide, "Multithreading or multiprocessing with sessions").
     with _MAKING, explained(f"{service}:*", service):
-        return boto3.session.Session().client(service, region_name=region, config=config)
+        session = get_session()
+        client = boto3.session.Session(botocore_session=session).client(service, region_name=region, config=config)
+        _SESSIONS[client] = session
+        return client
+
+
+def session_of(client: Any) -> Any:
+    """The session of the SDK (botocore) that `make_client` made a client of; None for a client made elsewhere."""
+    try:
+        with _MAKING:
+            return _SESSIONS.get(client)
+    except TypeError:  # none that can be a key
+        return None
 
 
 def sdk_errors() -> tuple[type[Exception], ...]:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
@@ -46,11 +46,13 @@ _AHEAD: Final = 3
 #: which costs each of them a good tenth of a second; and the most that are started.
 _ALONE: Final = 0.75
 #: The same where threads of this process fetch the units meanwhile.
-_ALONE_BESIDE: Final = 0.1
+_ALONE_BESIDE: Final = 0.3
 _MOST: Final = 8
 #: Bytes that a pipe takes at once, where the system lets it be chosen. A writer waits for Python's lock after every
 #: portion, and where threads fetch from S3 beside it that takes longer than the reading of the objects.
 _PIPE: Final = 1 << 20
+#: A batch is put together before it is written, for the same reason: one portion instead of one for every object.
+_BUFFER: Final = _BATCH_WEIGHT + (1 << 20)
 #: Deaths in a row after which nothing is expected of further workers.
 _DEATHS: Final = 8
 _START: Final = (
@@ -77,7 +79,7 @@ def map_ordered(
 
     None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
     Where units are fetched by this process, a single worker is one of its own by then, and that is sooner: the threads
-    that fetch and the function would only take turns.
+    that fetch and the function would only take turns. Until the others are ready, work goes on in this process.
     `weigh` gives a unit's size in bytes. When a worker dies, its units are tried once more, one by one; a unit that
     kills a second worker gives `lost(unit)` instead. Closing the iterator (or Ctrl-C) ends the workers at once. Raises
     `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
@@ -85,49 +87,57 @@ def map_ordered(
     source = iter(units)
     keep_memory()
     count = workers or _processors()
-
-    def spread() -> Iterator[Result]:
-        results = _spread(_Crew(count, function, extra, lost), _batches(source, weigh, count), count)
-        next(results)
-        return results
-
-    def is_long(unit: Unit, spent: float) -> bool:
-        is_beside = is_fetched(unit)
-        return spent > (_ALONE_BESIDE if is_beside else _ALONE) and (count > 1 or is_beside)
-
+    crew: _Crew[Unit, Extra, Result] = _Crew(count, function, extra, lost)
+    batches = _batches(source, weigh, count)
     if workers is None or count == 1 or not sys.executable:
-        return _alone(lambda unit: function(unit, extra), source, is_long, spread)
-    return spread()
+        return _alone(crew, source, batches, is_fetched)
+    return _spread(crew, batches)
 
 
 def _alone(
-    call: Callable[[Unit], Result],
+    crew: "_Crew[Unit, Extra, Result]",
     source: Iterator[Unit],
-    is_long: Callable[[Unit, float], bool],
-    spread: Callable[[], Iterator[Result]],
+    batches: Iterator[list[Unit]],
+    is_fetched: Callable[[Unit], bool],
 ) -> Iterator[Result]:
-    """The results of this process, and those of others once it takes long."""
+    """The results of this process, where they are soon there; once the crew is at its place, those of the crew."""
     spent = 0.0
-    for unit in source:
-        begun = time.monotonic()
-        result = call(unit)
-        spent += time.monotonic() - begun  # and not what the source or the caller takes
-        yield result
-        if sys.executable and is_long(unit, spent):
-            yield from spread()
+    starting: list[Future[list[Result]]] = []
+    try:
+        for unit in source:
+            begun = time.monotonic()
+            result = crew.function(unit, crew.extra)
+            spent += time.monotonic() - begun  # and not what the source or the caller takes
+            yield result
+            is_beside = is_fetched(unit)
+            if starting and all(one.done() for one in starting):
+                break
+            if not sys.executable or starting or (crew.count == 1 and not is_beside):
+                continue
+            if spent > (_ALONE_BESIDE if is_beside else _ALONE):
+                # no units: each loads what it needs for them
+                starting = [crew.submit([]) for _ in range(crew.count)]
+        else:
             return
+        yield from _spread(crew, batches)
+    finally:
+        crew.end()
 
 
-def _spread(
-    crew: "_Crew[Unit, Extra, Result]", batches: Iterator[list[Unit]], workers: int
-) -> Generator[Result, None, None]:
+def _spread(crew: "_Crew[Unit, Extra, Result]", batches: Iterator[list[Unit]]) -> Iterator[Result]:
+    """The results of a crew that is at work from now on."""
+    results = _answers(crew, batches)
+    next(results)
+    return results
+
+
+def _answers(crew: "_Crew[Unit, Extra, Result]", batches: Iterator[list[Unit]]) -> Iterator[Result]:
     """The results of a crew. The first thing it gives is none: it says that the crew is at work."""
     under_way: deque[Future[list[Result]]] = deque()
-    pool = ThreadPoolExecutor(workers)
 
     def go_on() -> None:
-        while len(under_way) < workers * _AHEAD and (batch := next(batches, None)):
-            under_way.append(pool.submit(crew.run, batch))
+        while len(under_way) < crew.count * _AHEAD and (batch := next(batches, None)):
+            under_way.append(crew.submit(batch))
 
     try:
         go_on()
@@ -137,7 +147,6 @@ def _spread(
             go_on()
     finally:
         crew.end()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _processors() -> int:
@@ -171,14 +180,21 @@ class _Crew(Generic[Unit, Extra, Result]):
         extra: Extra,
         lost: Callable[[Unit], Result] | None,
     ) -> None:
-        self.function, self.extra, self.lost = function, extra, lost
+        self.count, self.function, self.extra, self.lost = workers, function, extra, lost
         self.idle: SimpleQueue[_Worker] = SimpleQueue()
         self.lock = Lock()
         self.is_ending = False
         self.deaths = 0
-        self.alive = {_Worker() for _ in range(workers)}
-        for worker in self.alive:
-            self.idle.put(worker)
+        self.alive: set[_Worker] = set()
+        self.pool = ThreadPoolExecutor(workers)
+
+    def submit(self, batch: list[Unit]) -> Future[list[Result]]:
+        """Have a batch done by one of the workers; the first one starts them all."""
+        if not self.alive:
+            self.alive = {_Worker() for _ in range(self.count)}
+            for worker in self.alive:
+                self.idle.put(worker)
+        return self.pool.submit(self.run, batch)
 
     def run(self, batch: list[Unit]) -> list[Result]:
         """The results of a batch; runs in a thread for each worker."""
@@ -207,6 +223,7 @@ class _Crew(Generic[Unit, Extra, Result]):
             self.is_ending = True
             for worker in self.alive:
                 worker.end()
+        self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _call(self, worker: "_Worker", batch: list[Unit]) -> list[Result]:
         results: list[Result] = worker.call(self.function, batch, self.extra)
@@ -246,6 +263,7 @@ class _Worker:
             [sys.executable, "-c", _START, json.dumps(sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=_BUFFER,
             # its own session: Ctrl-C reaches the parent alone, which ends its workers
             start_new_session=os.name == "posix",
         )

@@ -20,7 +20,10 @@ from tests.benchmarks.running import python
 class _Handler(BaseHTTPRequestHandler):
     folder: Path
     sizes: dict[str, int]
+    tags: dict[str, str]
     protocol_version = "HTTP/1.1"
+    #: A head and a body are two writes, and the second would wait for the first one's receipt.
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
@@ -32,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not key:
             self._send(b"<VersioningConfiguration/>" if "versioning" in asked else self._listed(asked))
         elif key in self.sizes:
-            self._send((self.folder / key).read_bytes())
+            self._send((self.folder / key).read_bytes(), self.tags[key])
         else:
             self.send_response(404)
             self.send_header("Content-Length", "0")
@@ -46,13 +49,18 @@ class _Handler(BaseHTTPRequestHandler):
             [key for key in self.sizes if key > after and key.startswith(asked.get("prefix", ""))] if is_whole else []
         )
         page, is_cut = keys[:1000], len(keys) > 1000
-        rows = "".join(f"<Contents><Key>{key}</Key><Size>{self.sizes[key]}</Size></Contents>" for key in page)
+        rows = "".join(
+            f"<Contents><Key>{key}</Key><Size>{self.sizes[key]}</Size><ETag>{self.tags[key]}</ETag></Contents>"
+            for key in page
+        )
         more = f"<NextContinuationToken>{page[-1]}</NextContinuationToken>" if is_cut else ""
         cut = f"<IsTruncated>{str(is_cut).lower()}</IsTruncated>"
         return f"<ListBucketResult>{cut}{more}{rows}</ListBucketResult>".encode()
 
-    def _send(self, data: bytes) -> None:
+    def _send(self, data: bytes, tag: str = "") -> None:
         self.send_response(200)
+        if tag:
+            self.send_header("ETag", tag)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -73,7 +81,8 @@ def main() -> None:
     """Serve."""
     folder = Path(sys.argv[1])
     sizes = {one.relative_to(folder).as_posix(): one.stat().st_size for one in sorted(folder.rglob("*.gz"))}
-    made = type("Handler", (_Handler,), {"folder": folder, "sizes": dict(sorted(sizes.items()))})
+    tags = {key: f'"{size:032x}"' for key, size in sizes.items()}  # nothing is replaced while it serves
+    made = type("Handler", (_Handler,), {"folder": folder, "sizes": dict(sorted(sizes.items())), "tags": tags})
     server = ThreadingHTTPServer(("127.0.0.1", 0), made)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -1,5 +1,7 @@
 """A small S3 on the loopback that misbehaves as it is told: what the common mock server always does right."""
 
+import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -7,12 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 import boto3
 from botocore.config import Config
 from loopback import QuietHandler, serve
+
+from ecs_trail.evidence.aws import make_client
 
 #: What may happen to one request.
 FAULTS = ("500", "503", "throttle", "expired", "denied", "gone", "cut", "short", "longer", "slow", "reset")
@@ -26,13 +31,42 @@ _REFUSALS = {
 }
 
 
+#: What the fast lane is called at a server.
+FAST = "ecs-trail"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it came: `key` is empty for a listing, the names of `headers` are small."""
+
+    address: str
+    key: str
+    headers: dict[str, str]
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the fast lane sent it, not the SDK."""
+        return self.headers["user-agent"] == FAST
+
+
 @dataclass
 class FlakyBucket:
-    """Objects, and `fault(number, kind, key)` -> one of `FAULTS` or nothing, for each request."""
+    """Objects, and `fault(number, kind, key)` -> one of `FAULTS` or nothing, for each request.
+
+    `fast_fault(key)` is for those of the fast lane alone; beside `FAULTS` it may be "stall", "other" (bytes of another
+    content), "tag" (those of another ETag), "untagged" or "elsewhere" (a redirection). `headers` go with every object.
+    A bucket of a `region` sends requests for another one there. With `is_path` its name is part of every path.
+    """
 
     objects: dict[str, bytes]
     fault: Callable[[int, str, str], str] = lambda _number, _kind, _key: ""
     page: int = 1000
+    fast_fault: Callable[[str], str] = lambda _key: ""
+    headers: dict[str, str] = field(default_factory=dict)
+    elsewhere: str = ""
+    region: str = ""
+    is_path: bool = True
+    seen: list[Asked] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     happened: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -53,14 +87,26 @@ class _Handler(QuietHandler):
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         asked = parse_qs(address.query, keep_blank_values=True)
-        key = unquote(address.path).lstrip("/").partition("/")[2]
+        key = unquote(address.path).lstrip("/").partition("/")[2] if self.bucket.is_path else unquote(address.path)[1:]
         kind = "get" if key else "list" if "list-type" in asked else "other"
-        fault = self.bucket.next(kind, key)
-        if fault in _REFUSALS:
+        asked_for = Asked(self.path, key, {name.lower(): value for name, value in self.headers.items()})
+        self.bucket.seen.append(asked_for)
+        fault = (asked_for.is_fast and self.bucket.fast_fault(key)) or self.bucket.next(kind, key)
+        if self.bucket.region and f"/{self.bucket.region}/s3/" not in self.headers["Authorization"]:
+            self.send_response(301)
+            self.send_header("x-amz-bucket-region", self.bucket.region)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif fault in _REFUSALS:
             status, code = _REFUSALS[fault]
             self._send(status, f"<Error><Code>{code}</Code><Message>by the test</Message></Error>".encode())
         elif fault == "reset":
             self.close_connection = True
+        elif fault == "elsewhere":
+            self.send_response(307)
+            self.send_header("Location", f"{self.bucket.elsewhere}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif kind == "get":
             data = self.bucket.objects.get(key)
             if data is None:
@@ -106,11 +152,31 @@ class _Handler(QuietHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(max(length, 0)))
         if status == 200:
-            self.send_header("ETag", f'"{md5(data).hexdigest()}"')
+            if fault != "untagged":
+                self.send_header("ETag", f'"{md5(data + b"!" * (fault == "tag")).hexdigest()}"')
+            for name, value in self.bucket.headers.items():
+                self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if fault == "cut" else data[: max(length, 0)])
-        if fault in {"cut", "longer"}:
+        if fault == "other":
+            data = bytes(reversed(data))
+        self.wfile.write(data[: len(data) // 2] if fault in {"cut", "stall"} else data[: max(length, 0)])
+        if fault == "stall":
+            time.sleep(1.5)
+        if fault in {"cut", "longer", "stall"}:
             self.close_connection = True
+
+
+@contextmanager
+def serving_fast(bucket: FlakyBucket, tls: ssl.SSLContext | None = None) -> Iterator[Callable[[], Any]]:
+    """The same with clients as we make them ourselves, which have a fast lane; the SDK finds the server by its
+    environment.
+    """
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE000000001", "AWS_SECRET_ACCESS_KEY": "example"}
+    with (
+        serve(_Handler, tls=tls, bucket=bucket) as address,
+        patch.dict(os.environ, {**keys, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL_S3": address}),
+    ):
+        yield lambda: make_client("s3", connections=24, own_retries=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What the servers of the tests share: a handler that answers in JSON and says nothing, and a server on loopback."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,16 @@ class JsonHandler(QuietHandler):
 
 
 @contextmanager
-def serve(handler: type[BaseHTTPRequestHandler], **held: Any) -> Iterator[str]:
+def serve(handler: type[BaseHTTPRequestHandler], *, tls: ssl.SSLContext | None = None, **held: Any) -> Iterator[str]:
     """Run a server in a thread; `held` stands at its handlers as attributes. Gives its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (handler,), held))
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' * (tls is not None)}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

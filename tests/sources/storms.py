@@ -22,7 +22,7 @@ from typing import Any
 from unittest import mock
 
 import pyarrow.parquet as pq
-from flaky import FAULTS, FlakyBucket, serving_bucket
+from flaky import FAULTS, FlakyBucket, serving_bucket, serving_fast
 from stories import home_records, story
 
 from ecs_trail import Store
@@ -247,7 +247,7 @@ def storm(seed: int, path: Path) -> Counter[str]:
     bucket.fault = fault
     store = Store(path / f"store-{seed}")
     disk = _disk(store.path, dice)
-    with serving_bucket(bucket) as client:
+    with (serving_fast if seed % 2 else serving_bucket)(bucket) as client:
         source = S3Source("some-bucket", "logs", client=client, readers=4)
         with disk.at_work():
             attempts(source, store, dice)

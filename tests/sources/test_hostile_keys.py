@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from flaky import FlakyBucket, serving_bucket
+from flaky import FlakyBucket, serving_bucket, serving_fast
 from storms import objects, records
 
 from ecs_trail import Store
@@ -64,9 +64,9 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
 
 
-@pytest.fixture
-def client():
-    with serving_bucket(hostile_bucket()) as made:
+@pytest.fixture(params=[serving_bucket, serving_fast])
+def client(request):
+    with request.param(hostile_bucket()) as made:
         yield made
 
 

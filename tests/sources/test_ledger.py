@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from flaky import FAULTS, FlakyBucket, serving_bucket
+from flaky import FAULTS, FlakyBucket, serving_bucket, serving_fast
 from history import History
 from stories import history_of, quick, regions_of
 from storms import assert_closed, folder_storm, ledger, objects, records, storm
@@ -132,12 +132,13 @@ def test_of_a_bucket_and_what_its_keys_leave_out():
     assert book == {"listed": 10, "read": 5, "left_out": 5, "left_out_by_name": 4, "failed": 0}
 
 
+@pytest.mark.parametrize("serving", [serving_bucket, serving_fast])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_of_a_bucket_with_a_fault_at_one_object(fault):
+def test_of_a_bucket_with_a_fault_at_one_object(fault, serving):
     def once(number: int, kind: str, key: str) -> str:
         return fault if key.endswith("00004.json.gz") else ""
 
-    with serving_bucket(FlakyBucket(objects(), once)) as client:
+    with serving(FlakyBucket(objects(), once)) as client:
         receipt = scan([S3Source("some-bucket", "logs", client=client)], everything()).receipt
     assert_closed(receipt, 60)
     is_lost = fault != "slow"

@@ -177,7 +177,9 @@ def test_a_lock_names_no_place_and_checks_every_file(name):
 
 
 def test_nothing_asks_the_network_by_itself():
-    """No telemetry and no download: no module opens a connection but the sources in AWS, through boto3."""
+    """No telemetry and no download: no module opens a connection but the sources in AWS, through boto3, and through
+    obstore where boto3 has just been (`sources/test_fastget.py`).
+    """
     doors = {
         "socket",
         "urllib.request",

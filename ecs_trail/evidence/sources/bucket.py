@@ -9,6 +9,7 @@ from typing import Any, Final
 from ecs_trail.evidence.aws import DENIED, DeniedError, denial, error_code, error_message, explained
 from ecs_trail.evidence.compression import EXPANSION_LIMIT, USUAL
 from ecs_trail.evidence.ledger import Fetched, Problem
+from ecs_trail.evidence.sources.fastget import FastGet
 
 LIST: Final = "s3:ListBucket"
 LIST_VERSIONS: Final = "s3:ListBucketVersions"
@@ -48,6 +49,7 @@ class Bucket:
         self._extra = {"RequestPayer": "requester"} if requester_pays else {}
         self._is_versioned: bool | None = None
         self._asking = threading.Lock()
+        self._fast = FastGet(client, name)
 
     def name_of(self, key: str) -> str:
         """A key as a full name."""
@@ -77,6 +79,15 @@ class Bucket:
         """The bytes of an object, or the problem met. An object replaced since it was listed has another identity; one
         of which fewer bytes came than were listed is asked for again.
         """
+        data = self._fast.take(listed.key, listed.size, listed.etag)
+        if data is not None:
+            return Fetched(self.name_of(listed.key), data=data, identity=listed.identity)
+        fetched = self._read(listed)
+        if fetched.data is not None and listed.etag and fetched.identity == listed.identity:
+            self._fast.learn(listed.key)
+        return fetched
+
+    def _read(self, listed: Listed) -> Fetched:
         fetched = self.get(listed.key, listed.size)[0]
         for _ in range(_TRIES):
             if fetched.data is None or not listed.etag:

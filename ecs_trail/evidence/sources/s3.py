@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ecs_trail.errors import AccessError, UsageError
 from ecs_trail.evidence.aws import DeniedError, make_client
@@ -22,9 +22,11 @@ from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
 from ecs_trail.evidence.sources.shelf import READERS, BucketShelf, ahead
-from ecs_trail.evidence.store import Store
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
+
+if TYPE_CHECKING:
+    from ecs_trail.evidence.store import Store
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -76,10 +78,14 @@ class S3Source:
         """Leave out objects that are held with the same size and ETag."""
         self._kept = kept
 
-    def held_store(self) -> Store | None:
-        """The store that was collected to this very prefix, if there is one: its manifest is looked for."""
+    def held_store(self, client: Any = None) -> "Store | None":
+        """The store that was collected to this very prefix, if there is one: its manifest is looked for, by a client
+        that is there already or by one of its own.
+        """
+        from ecs_trail.evidence.store import Store  # noqa: PLC0415 - loads Arrow, and a trail's bucket holds none
+
         is_plain = not self.requester_pays and not self.bucket.startswith("arn:")
-        return Store.found_at(self.name, self._client) if is_plain else None
+        return Store.found_at(self.name, (lambda: client) if client else self._client) if is_plain else None
 
     @property
     def name(self) -> str:
@@ -131,7 +137,7 @@ class S3Source:
     ) -> Iterator[Fetched]:
         survey = _Survey(bucket, selection, listers)
         places = survey.places(self.prefix)
-        stored = self.held_store() if places is None and not layout.locate(self.prefix).is_plain else None
+        stored = self.held_store(bucket.client) if places is None and not layout.locate(self.prefix).is_plain else None
         if stored is not None:
             if self._kept is not _NOTHING:
                 raise stored.no_source()
