@@ -60,6 +60,7 @@ def test_a_library_that_is_here_was_made_of_the_c_that_is_here(hook):
         assert source_said(library) == hook.source_of(ROOT / INSIDE), f"{library} is stale: python .build/walk.py"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compiler")
 def test_a_stale_library_is_known_and_taken_away(hook, c, tmp_path, monkeypatch):
     monkeypatch.delenv(walk.SWITCH, raising=False)
@@ -74,6 +75,7 @@ def test_a_stale_library_is_known_and_taken_away(hook, c, tmp_path, monkeypatch)
     assert {path.name for path in c.iterdir()} == SOURCES
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compiler")
 def test_a_library_names_no_folder(hook, c, tmp_path, monkeypatch):
     monkeypatch.delenv(walk.SWITCH, raising=False)

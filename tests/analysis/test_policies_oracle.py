@@ -183,7 +183,7 @@ def explanations(case: Case) -> Iterator[tuple[str, Case]]:
     yield "several", everything
 
 
-@pytest.mark.parametrize("seed", [20260302, 42])
+@pytest.mark.parametrize("seed", [20260302, pytest.param(42, marks=pytest.mark.slow)])
 def test_verdicts_agree_with_the_oracle(oracle: Path, seed: int) -> None:
     maker = Maker(seed)
     cases = [maker.case() for _ in range(CASES)]

@@ -11,6 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "ecs_trail" / "evidence" / "walk"
 LIBRARY = ("-O2", "-shared", "-fPIC", "-fvisibility=hidden")
+#: The same, compiled quickly: not inlined, and not for several processors.
+SIMPLE = ("-O1", "-DTWICE=", *LIBRARY[1:])
 #: A sanitizer ends the program with what it found.
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
