@@ -74,7 +74,7 @@ PLANTED = {
     "a day that no month has": Fault("fields.h", "day > days[month - 1] + (month == 2 ? leap : 0)", "0"),
     "a time before the first": Fault("walk.c", "if (time < times->first)", "if (0)"),
     "half a pair of surrogates": Fault("json.h", "(p[2] == 'd' || p[2] == 'D') && p[3] >= '8'", "0"),
-    "a session asked for is missed": Fault("walk.c", "(uint32_t)(session + 1),", "0,"),
+    "a session asked for is missed": Fault("walk.c", "(uint32_t)(session + 1);", "0;"),
     "a home of the text before": Fault("walk.c", "if (homes->seen_count != before)", "if (!times->first)"),
 }
 
