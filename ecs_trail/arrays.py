@@ -7,7 +7,6 @@ a tenth of a second in every process that only reads. Here the buffers are fille
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -113,25 +112,44 @@ def _text_columns(table: pa.Table) -> list[list[int]]:
     return groups
 
 
+def coded(column: pa.Array | pa.ChunkedArray) -> tuple[list[Any], Places | None]:
+    """A column as different plain values, and the place of each row's value among them; None: row after row.
+
+    Values are None for null, aware UTC `datetime` for times. Texts and times are told apart, others are left as they
+    stand.
+    """
+    if not len(column):
+        return [], None
+    if not (pa.types.is_string(column.type) or column.type == _TIME):
+        return column.to_pylist(), None
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    pieces = column.dictionary_encode()
+    known: list[Any] = _told(pieces.dictionary)
+    codes = pieces.indices
+    if codes.null_count:
+        codes = pc.fill_null(codes.cast(pa.int64()), number(len(known)))
+        known.append(None)
+    return known, values_of(codes)
+
+
+def _told(different: pa.Array) -> list[Any]:
+    """Texts or times, none null, as plain values."""
+    if different.type != _TIME:
+        return list(different.to_pylist())
+    naive = values_of(different.view(pa.int64())).view("datetime64[us]").astype(object)
+    return [one.replace(tzinfo=UTC) for one in naive]
+
+
 def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     """A column as plain values: None for null, aware UTC `datetime` for times, equal texts as one object."""
-    if not len(column):
-        return []
-    if isinstance(column, pa.ChunkedArray):
-        return [value for chunk in column.chunks for value in plain(chunk)]
-    if pa.types.is_string(column.type):
-        coded = column.dictionary_encode()
-        known = [*coded.dictionary.to_pylist(), None]
-        codes = coded.indices
-        if codes.null_count:  # the place before the first is the last
-            codes = pc.fill_null(codes.cast(pa.int64()), number(-1))
-        return [known[code] for code in values_of(codes).tolist()]
-    if column.type == _TIME:
-        naive = values_of(column.view(pa.int64())).view("datetime64[us]").astype(object)
-        is_there = column.is_valid().to_pylist() if column.null_count else repeat(object=True, times=len(naive))
-        return [one.replace(tzinfo=UTC) if there else None for one, there in zip(naive, is_there, strict=True)]
-    found: list[Any] = column.to_pylist()
-    return found
+    known, places = coded(column)
+    return known if places is None else [known[place] for place in places.tolist()]
+
+
+def first_seen(values: Places) -> Places:
+    """A number for each value, from 0 on in the order in which the values are first seen."""
+    return values_of(whole_numbers(values).dictionary_encode().indices)
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:

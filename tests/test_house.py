@@ -83,7 +83,7 @@ DOORS = {
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
     "numpy": (
-        *("arrays", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.sifting"),
+        *("arrays", "frames", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.sifting"),
         "evidence.store.parts",
     ),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),

@@ -34,7 +34,7 @@ from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import role_key
-from ecs_trail.arrays import numbers
+from ecs_trail.arrays import whole_numbers
 from ecs_trail.case.focus import Focus
 from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
@@ -99,7 +99,7 @@ class CaseSheets(SavedStates):
     @cached_property
     def whole_events(self) -> Sheet:
         """The events with their raw records."""
-        return self._shown(self.evidence.events.take(numbers(self.events.places)))
+        return self._shown(self.evidence.events.take(whole_numbers(self.events.places)))
 
     @property
     def events(self) -> Sheet:
