@@ -4,7 +4,7 @@ Most events of a large case are alike but for their ids and times. So a question
 to the rows, and rows are chosen by numbers: a hundred times as fast, in a quarter of the memory.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,15 +63,17 @@ class Column:
 
     def numbered(self) -> tuple[Places, int]:
         """A number for the value of each row, the same for equal values, and a bound no number reaches."""
-        numbers: dict[Any, int] = {}
-        known = np.fromiter((numbers.setdefault(one, len(numbers)) for one in self._known), np.int64, len(self._known))
-        return known if self._at is None else known[self._at], len(numbers)
+        numbers = {value: number for number, value in enumerate(dict.fromkeys(self._known))}
+        return self._looked_up(numbers), len(numbers)
 
     def order(self) -> Places:
         """The rows by their values, null first; equal ones stay in their order."""
         ranks = {value: rank for rank, value in enumerate(sorted(set(self._known) - {None}))}
-        known = np.fromiter((ranks.get(one, -1) for one in self._known), np.int64, len(self._known))
-        return np.argsort(known if self._at is None else known[self._at], kind="stable")
+        return np.argsort(self._looked_up({None: -1} | ranks), kind="stable")
+
+    def _looked_up(self, numbers: Mapping[Any, int]) -> Places:
+        known = np.fromiter(map(numbers.__getitem__, self._known), np.int64, len(self._known))
+        return known if self._at is None else known[self._at]
 
     def _there(self) -> Places:
         """The places of known values that stand in some row."""
