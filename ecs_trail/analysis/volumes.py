@@ -5,15 +5,14 @@ CreateTags, DeleteTags; reserved tags: *Amazon ECS Developer Guide*, "Use Amazon
 on 2026-11-24. One task has at most one managed volume, but nothing here depends on it.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from ecs_trail.arns import is_task
 from ecs_trail.calls import Outcome, action_of, actor, made_by_ecs, outcome, refusal
 from ecs_trail.event_names import VOLUME_EVENTS
-from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, each, is_known, rows
+from ecs_trail.frames import COUNT, FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, each, grouped, is_known, rows
 from ecs_trail.payloads import Object, integer, json_object, objects, text
 from ecs_trail.vocabulary import (
     RESERVED_TAGS,
@@ -128,11 +127,32 @@ _VOLUME_SESSIONS: Final = frozenset(name for name, one in SESSION_PURPOSES.items
 
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_CALL_COLUMNS: Final = tuple(
-    name
-    for name in VOLUME_CALLS.columns
-    if name not in {"error_message", "policy_type", "policy_arn", "tags_lost", "tags_set"}
-)
+_OK: Final = Outcome.OK.value
+
+
+class _Call(NamedTuple):
+    """What the lifecycle of a volume asks of a call: a tuple, as most of a large case are such calls."""
+
+    volume_id: str
+    event_id: str
+    event_time: datetime
+    event_name: str
+    by_ecs: bool
+    actor: str
+    outcome: str
+    error_code: str | None
+    task_arn: str | None
+    role_arn: str | None
+    account: str | None
+    region: str | None
+    cluster: str | None
+    service: str | None
+    size_gib: int | None
+    kms_key_id: str | None
+
+
+#: What a call may tell of its volume.
+_TOLD: Final = _Call._fields[8:]
 
 
 def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
@@ -140,15 +160,14 @@ def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
 
     `state` is what the calls alone show; `analysis.links` refines it once tasks are known. Times are UTC.
     """
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for call in rows(calls, _CALL_COLUMNS):
-        if call["volume_id"] is not None:
-            grouped[call["volume_id"]].append(call)
     states = sorted(rows(task_states), key=_newness)
     saved = {row["volume_id"]: row for row in states if row["volume_id"]}
-    for volume_id in saved:
-        grouped.setdefault(volume_id, [])
-    return VOLUMES.sheet(_lifecycle(key, grouped[key], saved.get(key)) for key in sorted(grouped))
+    found = {
+        volume_id: _lifecycle(volume_id, [_Call(*call) for call in mine], saved.get(volume_id))
+        for volume_id, mine in grouped(calls, _Call._fields)
+    }
+    found |= {volume_id: _lifecycle(volume_id, [], saved[volume_id]) for volume_id in saved.keys() - found.keys()}
+    return VOLUMES.sheet(found[volume_id] for volume_id in sorted(found))
 
 
 _TAGGING: Final = frozenset({"CreateVolume", "CreateTags", "DeleteTags"})
@@ -266,20 +285,19 @@ def _owners(calls: Sheet, task_states: Sheet) -> dict[str, Row]:
     return {volume: owner for volume, owner in owners.items() if owner["task_arn"] or owner["role_arn"]}
 
 
-def _lifecycle(volume_id: str, calls: list[Row], saved: Row | None) -> Row:
-    done = [call for call in calls if call["outcome"] == Outcome.OK]
+def _lifecycle(volume_id: str, calls: list[_Call], saved: Row | None) -> Row:
+    done = [call for call in calls if call.outcome == _OK]
     created, attached = _first(done, "CreateVolume"), _first(done, "AttachVolume")
     deleted = _last(done, "DeleteVolume")
     detached = _last(done, "DetachVolume")
     gone = _gone(calls, deleted)
-    own = [call for call in calls if call["by_ecs"] and call["event_name"] not in {"CreateTags", "DeleteTags"}]
-    failed = [call for call in own if call["outcome"] != Outcome.OK and call is not gone]
+    own = [call for call in calls if call.by_ecs and call.event_name not in {"CreateTags", "DeleteTags"}]
+    failed = [call for call in own if call.outcome != _OK and call is not gone]
     ended = deleted or gone
-    ended_at = ended["event_time"] if ended else _saved_at(saved, "DELETED")
-    detached_at = detached["event_time"] if detached else ended_at or _saved_at(saved, "DETACHED", "DELETED")
+    ended_at = ended.event_time if ended else _saved_at(saved, "DELETED")
+    detached_at = detached.event_time if detached else ended_at or _saved_at(saved, "DETACHED", "DELETED")
     row: Row = {
-        name: next((call[name] for call in calls if call[name] is not None), None)
-        for name in ("task_arn", "role_arn", "account", "region", "cluster", "service", "size_gib", "kms_key_id")
+        name: next((told for call in calls if (told := getattr(call, name)) is not None), None) for name in _TOLD
     }
     if saved is not None:
         for name in ("task_arn", "role_arn", "cluster", "service"):
@@ -289,20 +307,20 @@ def _lifecycle(volume_id: str, calls: list[Row], saved: Row | None) -> Row:
     return {
         **row,
         "volume_id": volume_id,
-        "created_at": created and created["event_time"],
-        "attached_at": attached and attached["event_time"],
+        "created_at": created and created.event_time,
+        "attached_at": attached and attached.event_time,
         "detached_at": detached_at,
-        "deleted_at": deleted and deleted["event_time"],
-        "detached_by": detached and detached["actor"],
-        "deleted_by": deleted and deleted["actor"],
-        "deleted_by_ecs": deleted and deleted["by_ecs"],
+        "deleted_at": deleted and deleted.event_time,
+        "detached_by": detached and detached.actor,
+        "deleted_by": deleted and deleted.actor,
+        "deleted_by_ecs": deleted and deleted.by_ecs,
         "gone_at": ended_at,
         "delete_on_termination": saved["delete_on_termination"] if saved else None,
         "state": _state(created, attached, detached_at, ended_at),
         "attempts": len(own),
         "failures": len(failed),
-        "last_error": failed[-1]["error_code"] if failed else None,
-        "evidence": [call["event_id"] for call in calls],
+        "last_error": failed[-1].error_code if failed else None,
+        "evidence": [call.event_id for call in calls],
     }
 
 
@@ -312,16 +330,16 @@ def at_arn(arn: str | None, part: int) -> str | None:
     return parts[part] if len(parts) > part else None
 
 
-def _gone(calls: list[Row], deleted: Row | None) -> Row | None:
+def _gone(calls: list[_Call], deleted: _Call | None) -> _Call | None:
     """ECS's own "not found" that no later success contradicts: the volume is gone, and no deletion is in the evidence.
 
     EC2 is eventually consistent, so a "not found" right after creation counts only when nothing works afterwards.
     """
     if deleted is not None:
         return None
-    last_ok = max((at for at, call in enumerate(calls) if call["outcome"] == Outcome.OK), default=-1)
+    last_ok = max((at for at, call in enumerate(calls) if call.outcome == _OK), default=-1)
     later = calls[last_ok + 1 :]
-    return next((call for call in later if call["outcome"] == Outcome.NOT_FOUND and call["by_ecs"]), None)
+    return next((call for call in later if call.outcome == Outcome.NOT_FOUND and call.by_ecs), None)
 
 
 def _newness(state: Row) -> tuple[int, datetime]:
@@ -337,7 +355,9 @@ def _saved_at(saved: Row | None, *statuses: str) -> datetime | None:
     return moment
 
 
-def _state(created: Row | None, attached: Row | None, detached_at: datetime | None, ended_at: datetime | None) -> str:
+def _state(
+    created: _Call | None, attached: _Call | None, detached_at: datetime | None, ended_at: datetime | None
+) -> str:
     if ended_at is not None:
         return VolumeState.DELETED
     if detached_at is not None:
@@ -347,9 +367,9 @@ def _state(created: Row | None, attached: Row | None, detached_at: datetime | No
     return VolumeState.CREATED if created is not None else VolumeState.UNKNOWN
 
 
-def _first(calls: list[Row], name: str) -> Row | None:
-    return next((call for call in calls if call["event_name"] == name), None)
+def _first(calls: list[_Call], name: str) -> _Call | None:
+    return next((call for call in calls if call.event_name == name), None)
 
 
-def _last(calls: list[Row], name: str) -> Row | None:
-    return next((call for call in reversed(calls) if call["event_name"] == name), None)
+def _last(calls: list[_Call], name: str) -> _Call | None:
+    return next((call for call in reversed(calls) if call.event_name == name), None)
