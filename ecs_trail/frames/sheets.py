@@ -27,6 +27,8 @@ Asked: TypeAlias = str | Collection[str] | Callable[[Any], bool] | None
 #: A column of Arrow is kept as plain values once it was asked for, unless it holds much and long texts (bytes).
 _LITTLE: Final = 4 << 20
 _SHORT: Final = 128
+#: The types of what a column of texts may hold.
+_TEXTS: Final = frozenset({str, type(None)})
 
 
 class Sheet:
@@ -266,6 +268,12 @@ def _test(wanted: Asked) -> Callable[[Any], bool]:
 
 def _as_kind(values: list[Any], kind: pa.DataType) -> list[Any]:
     """Values as Arrow would hold them in a column of a kind: lists for sets and null, texts for words of ours."""
+    if kind == TEXT:
+        return values if set(map(type, values)) <= _TEXTS else [one if one is None else str(one) for one in values]
+    if kind == TIME:
+        return [one if one is None or one.tzinfo is UTC else one.astimezone(UTC) for one in values]
+    if kind == NUMBER:
+        return [None if one is None else float(one) for one in values]
     if pa.types.is_list(kind):
         inner = kind.value_type
         lists = (sorted(one) if isinstance(one, (set, frozenset)) else list(one or ()) for one in values)
@@ -273,10 +281,4 @@ def _as_kind(values: list[Any], kind: pa.DataType) -> list[Any]:
     if pa.types.is_struct(kind):
         columns = [(field.name, _as_kind([one.get(field.name) for one in values], field.type)) for field in kind]
         return [{name: column[at] for name, column in columns} for at in range(len(values))]
-    if kind == TEXT:
-        return [one if one is None or type(one) is str else str(one) for one in values]
-    if kind == TIME:
-        return [one if one is None or one.tzinfo is UTC else one.astimezone(UTC) for one in values]
-    if kind == NUMBER:
-        return [None if one is None else float(one) for one in values]
     return values

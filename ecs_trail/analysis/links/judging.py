@@ -83,11 +83,7 @@ def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -
     """
     task_of = {task["task_arn"]: task for task in rows(tasks, ("task_arn", "state", "kept_by_design"))}
     stopped = {life["task_arn"] for life in rows(lives, ("task_arn", "saved_stopped_at")) if life["saved_stopped_at"]}
-    refused = {
-        call["volume_id"]
-        for call in rows(calls, ("volume_id", "event_name", "outcome", "by_ecs"))
-        if call["by_ecs"] and call["event_name"] == "DeleteVolume" and call["outcome"] == Outcome.DENIED
-    }
+    refused = calls.where(event_name="DeleteVolume", outcome=Outcome.DENIED, by_ecs=bool).different("volume_id")
     found = rows(volumes)
     for volume in found:
         task = task_of.get(volume["task_arn"])
