@@ -250,9 +250,7 @@ class CaseSheets(SavedStates):
     @cached_property
     def _judged_volumes(self) -> Sheet:
         found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
-        shown = set(self.task_lives.column("task_arn"))
-        is_whole = self.focus == Focus()
-        return VOLUMES.sheet(one for one in found if is_whole or one["task_arn"] in shown)
+        return found if self.focus == Focus() else found.where(task_arn=self.task_lives.different("task_arn"))
 
     @cached_property
     def volumes(self) -> Sheet:

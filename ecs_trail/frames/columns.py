@@ -58,7 +58,7 @@ class Column:
         # A test may fail for a value that stands in none of these rows: it is not asked.
         there = self._there()
         said = np.zeros(len(self._known), dtype=np.bool_)
-        said[there] = answered((test(self._known[place]) for place in there.tolist()), len(there))
+        said[there] = answered(map(test, map(self._known.__getitem__, there.tolist())), len(there))
         return said[self._at]
 
     def numbered(self) -> tuple[Places, int]:

@@ -12,7 +12,7 @@ from typing import Final
 from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, cleanup_began, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, is_known, rows
 from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, Phase, Purpose, TaskState, VolumeState
 
 TASKS: Final = FrameSpec(
@@ -76,31 +76,34 @@ def links(frames: dict[str, Sheet], *, as_of: datetime, stuck_after: timedelta, 
     return TASKS.sheet(judged)
 
 
-def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -> list[Row]:
+def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -> Sheet:
     """The volumes with their final state: blocked, kept and leaked are known only once their task is judged.
 
     A volume is leaked when ECS says its task has stopped, or when its task never started and its deletion was refused.
     """
-    task_of = {task["task_arn"]: task for task in rows(tasks, ("task_arn", "state", "kept_by_design"))}
-    stopped = {life["task_arn"] for life in rows(lives, ("task_arn", "saved_stopped_at")) if life["saved_stopped_at"]}
+    task_of = {arn: (state, kept) for arn, state, kept in tasks.tuples(("task_arn", "state", "kept_by_design"))}
+    stopped = lives.where(saved_stopped_at=is_known).different("task_arn")
     refused = calls.where(event_name="DeleteVolume", outcome=Outcome.DENIED, by_ecs=bool).different("volume_id")
-    found = rows(volumes)
-    for volume in found:
-        task = task_of.get(volume["task_arn"])
-        if task is None:
-            continue
+
+    def finished(volume: Row) -> Row:
+        if volume["task_arn"] not in task_of:
+            return volume
+        task_state, kept = task_of[volume["task_arn"]]
         if volume["delete_on_termination"] is None:
-            volume["delete_on_termination"] = not task["kept_by_design"]
+            volume["delete_on_termination"] = not kept
         if volume["gone_at"] is not None:
-            continue
-        never_started = task["state"] == TaskState.FAILED_TO_START and volume["volume_id"] in refused
-        if task["kept_by_design"]:
+            return volume
+        never_started = task_state == TaskState.FAILED_TO_START and volume["volume_id"] in refused
+        if kept:
             volume["state"] = VolumeState.KEPT if volume["detached_at"] is not None else volume["state"]
         elif volume["task_arn"] in stopped or never_started:
             volume["state"] = VolumeState.LEAKED
-        elif task["state"] == TaskState.STUCK:
+        elif task_state == TaskState.STUCK:
             volume["state"] = VolumeState.BLOCKED
-    return found
+        return volume
+
+    names = ("volume_id", "task_arn", "gone_at", "detached_at", "delete_on_termination", "state")
+    return volumes.beside(volumes.derived(names, finished, {"delete_on_termination": FLAG, "state": TEXT}))
 
 
 def _telling(calls: Sheet) -> Sheet:
