@@ -134,7 +134,6 @@ class _Call(NamedTuple):
     """What the lifecycle of a volume asks of a call: a tuple, as most of a large case are such calls."""
 
     volume_id: str
-    event_id: str
     event_time: datetime
     event_name: str
     by_ecs: bool
@@ -152,7 +151,7 @@ class _Call(NamedTuple):
 
 
 #: What a call may tell of its volume.
-_TOLD: Final = _Call._fields[8:]
+_TOLD: Final = _Call._fields[7:]
 
 
 def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
@@ -162,12 +161,26 @@ def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
     """
     states = sorted(rows(task_states), key=_newness)
     saved = {row["volume_id"]: row for row in states if row["volume_id"]}
+    looks = _mere_looks(calls)
     found = {
         volume_id: _lifecycle(volume_id, [_Call(*call) for call in mine], saved.get(volume_id))
-        for volume_id, mine in grouped(calls, _Call._fields)
+        for volume_id, mine in grouped(calls.without(looks), _Call._fields)
     }
     found |= {volume_id: _lifecycle(volume_id, [], saved[volume_id]) for volume_id in saved.keys() - found.keys()}
-    return VOLUMES.sheet(found[volume_id] for volume_id in sorted(found))
+    evidence = calls.listed("volume_id", "event_id")
+    for volume_id, looked in looks.listed("volume_id", "event_id").items():
+        found[volume_id]["attempts"] += len(looked)
+    return VOLUMES.sheet(found[volume_id] | {"evidence": evidence.get(volume_id)} for volume_id in sorted(found))
+
+
+def _mere_looks(calls: Sheet) -> Sheet:
+    """ECS's looks at volumes that went well and told nothing new: most of a large case. They count as attempts.
+
+    Where a volume was not found at any time, each of them tells that it was there.
+    """
+    missed = calls.where(outcome=Outcome.NOT_FOUND.value).different("volume_id")
+    looks = calls.where(event_name="DescribeVolumes", outcome=_OK, by_ecs=bool, volume_id=is_known)
+    return looks.where(volume_id=lambda volume_id: volume_id not in missed).repeats(("volume_id", *_TOLD))
 
 
 _TAGGING: Final = frozenset({"CreateVolume", "CreateTags", "DeleteTags"})
@@ -276,8 +289,8 @@ def _owners(calls: Sheet, task_states: Sheet) -> dict[str, Row]:
             owners[state["volume_id"]] = {name: state[name] for name in _OWNED}
     known = calls.where(volume_id=is_known)
     own = known.where(by_ecs=bool)
-    repeated = own.without(own.first_of(("volume_id", *_OWNED)))  # says what an earlier call of ECS said already
-    for volume_id, by_ecs, *told in known.without(repeated).tuples(("volume_id", "by_ecs", *_OWNED)):
+    telling = known.without(own.repeats(("volume_id", *_OWNED)))
+    for volume_id, by_ecs, *told in telling.tuples(("volume_id", "by_ecs", *_OWNED)):
         if by_ecs or volume_id in owners:
             owner = owners.setdefault(volume_id, dict.fromkeys(_OWNED))
             for name, value in zip(_OWNED, told, strict=True):
@@ -320,7 +333,6 @@ def _lifecycle(volume_id: str, calls: list[_Call], saved: Row | None) -> Row:
         "attempts": len(own),
         "failures": len(failed),
         "last_error": failed[-1].error_code if failed else None,
-        "evidence": [call.event_id for call in calls],
     }
 
 

@@ -132,6 +132,10 @@ class Sheet:
         """The first row of every combination of values in the named columns."""
         return self.kinds(names)[0]
 
+    def repeats(self, names: Sequence[str]) -> "Sheet":
+        """The rows that say in the named columns what an earlier row said."""
+        return self.without(self.first_of(names))
+
     def kinds(self, names: Sequence[str]) -> tuple["Sheet", list[int]]:
         """Rows that are equal in the named columns are of one kind: the first row of each, and the kind of each row."""
         first, kinds = kinds_of([self.coded(name) for name in names], len(self))
@@ -151,6 +155,14 @@ class Sheet:
     def only(self, names: Iterable[str]) -> "Sheet":
         """The named columns, in that order."""
         return Sheet(_Beside(dict.fromkeys(names, self), len(self)))
+
+    def listed(self, by: str, name: str) -> dict[Any, list[Any]]:
+        """Value of one column -> the values of another in its rows; null is left out."""
+        found: dict[Any, list[Any]] = {value: [] for value in self.different(by)}
+        for value, one in self.tuples((by, name)):
+            found[value].append(one)
+        found.pop(None, None)
+        return found
 
     def ordered(self, name: str) -> "Sheet":
         """The rows by the values of a column; equal ones stay in their order."""

@@ -97,11 +97,20 @@ def task_lives(events: Sheet, calls: Sheet, volumes: Sheet, task_states: Sheet) 
         life.update(_stop(life, mine, saved.get(arn), told))
         return life
 
-    by_task = grouped(calls.where(task_arn=bool), _Call._fields)
+    known = calls.where(task_arn=bool)
+    by_task = grouped(known.without(_mere_looks(known)), _Call._fields)
     lives = {arn: life_of(arn, [_Call(*call) for call in mine]) for arn, mine in by_task}
+    for arn, ids in known.listed("task_arn", "event_id").items():
+        lives[arn]["evidence"] += ids
     others = {*owned, *launches, *(arn for arn, state in saved.items() if state["ebs"])} - lives.keys()
     lives |= {arn: life_of(arn, ()) for arn in others}
     return TASK_LIVES.sheet(lives[arn] for arn in sorted(lives))
+
+
+def _mere_looks(calls: Sheet) -> Sheet:
+    """ECS's looks at volumes that went well and told nothing new of their tasks: most of a large case."""
+    looks = calls.where(event_name="DescribeVolumes", outcome=Outcome.OK.value, by_ecs=bool)
+    return looks.repeats(("task_arn", "role_arn", "cluster", "service", "kms_key_id"))
 
 
 def _launches_and_stops(events: Sheet) -> tuple[dict[str, Row], dict[str, list[tuple[datetime, str]]]]:
@@ -207,7 +216,7 @@ def _start(arn: str, calls: Sequence[_Call], owned: Sequence[Row], launch: Row |
         "saved_volume_left": bool(
             saved and saved["last_status"] in _FINAL and saved["attachment_status"] in _LEFT and not kept
         ),
-        "evidence": [*([launch["event_id"]] if launch else []), *(call.event_id for call in calls)],
+        "evidence": [launch["event_id"]] if launch else [],
     }
 
 
