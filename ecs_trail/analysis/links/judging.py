@@ -49,6 +49,13 @@ TASKS: Final = FrameSpec(
         "stop_event_ids": TEXTS,
     },
 )
+_VOLUME_COLUMNS: Final = (
+    *("created_at", "detached_at", "detached_by", "deleted_at", "deleted_by", "deleted_by_ecs", "gone_at"),
+)
+_CALL_COLUMNS: Final = (
+    *("event_id", "event_time", "event_name", "action", "volume_id", "by_ecs", "outcome", "policy_type"),
+    *("tags_lost", "tags_set"),
+)
 _SAVED_RUNNING: Final = frozenset({"RUNNING", "PROVISIONING", "PENDING", "ACTIVATING"})
 
 
@@ -58,7 +65,8 @@ def links(frames: dict[str, Sheet], *, as_of: datetime, stuck_after: timedelta, 
     `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs`, `key_outages` and `logging_gaps`;
     `as_of` is UTC.
     """
-    volumes, calls = _grouped(frames["volumes"]), _grouped(_telling(frames["volume_calls"]))
+    volumes = _by_task(frames["volumes"], _VOLUME_COLUMNS)
+    calls = _by_task(_telling(frames["volume_calls"]), _CALL_COLUMNS)
     losses: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
     for loss in rows(frames["losses"]):
         if loss["purpose"] == Purpose.VOLUMES:
@@ -111,12 +119,11 @@ def _telling(calls: Sheet) -> Sheet:
     return calls.where_any({"outcome": Outcome.DENIED}, {"event_name": ("CreateTags", "DeleteTags")})
 
 
-def _grouped(frame: Sheet) -> dict[str, list[Row]]:
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in rows(frame):
-        if row["task_arn"] is not None:
-            grouped[row["task_arn"]].append(row)
-    return grouped
+def _by_task(frame: Sheet, columns: Sequence[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows(frame.where(task_arn=is_known), ("task_arn", *columns)):
+        found[row["task_arn"]].append(row)
+    return found
 
 
 def _judge(case: Case, keys: Sequence[Row]) -> Row:

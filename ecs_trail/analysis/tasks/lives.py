@@ -67,6 +67,7 @@ class _Call(NamedTuple):
     kms_key_id: str | None
 
 
+_VOLUME_COLUMNS: Final = (*("volume_id", "task_arn", "role_arn", "cluster", "service", "kms_key_id", "attached_at"),)
 #: A volume is created and attached within minutes; later trouble belongs to the teardown.
 _PROVISIONING: Final = timedelta(minutes=10)
 _FINAL: Final = frozenset({"STOPPED", "DELETED"})
@@ -79,7 +80,7 @@ def task_lives(events: Sheet, calls: Sheet, volumes: Sheet, task_states: Sheet) 
     launches, stops = _launches_and_stops(events)
     saved = _saved(task_states)
     owned: dict[str, list[Row]] = defaultdict(list)
-    for volume in rows(volumes):
+    for volume in rows(volumes, _VOLUME_COLUMNS):
         if volume["task_arn"]:
             owned[volume["task_arn"]].append(volume)
     found = services(events)
