@@ -7,6 +7,7 @@ on 2026-11-24. One task has at most one managed volume, but nothing here depends
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, count, repeat
 from typing import Final, NamedTuple
 
 from ecs_trail.arns import is_task
@@ -195,10 +196,11 @@ def _calls(events: Sheet) -> Sheet:
         start = len(subjects)
         subjects += _subjects(event)
         spans.append(range(start, len(subjects)))
-    both = [(call, subject) for call, kind in enumerate(kinds) for subject in spans[kind]]
+    told = [spans[kind] for kind in kinds]
     called = events.beside(events.derived(_CALL, _call, _CALL_KINDS)).only(("event_id", "event_time", *_CALL_KINDS))
     on = Sheet.of_rows(subjects, _SUBJECT_KINDS)
-    return called.taken(call for call, _ in both).beside(on.taken(subject for _, subject in both))
+    times = chain.from_iterable(map(repeat, count(), map(len, told)))
+    return called.taken(times).beside(on.taken(chain.from_iterable(told)))
 
 
 def _call(event: Row) -> Row:

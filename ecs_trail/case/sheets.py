@@ -41,6 +41,7 @@ from ecs_trail.coverage import evidence_summary
 from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import Sheet, rows
 from ecs_trail.times import Window
+from ecs_trail.views.secret_tables import scrub_table
 from ecs_trail.views.secrets import scrub, scrub_value
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class CaseSheets(SavedStates):
 
     @cached_property
     def whole_events(self) -> Sheet:
-        """The events with their raw records."""
-        return self._shown(self.evidence.events.take(whole_numbers(self.events.places)))
+        """The events with their raw records, secret material taken out: all of it leaves in one piece."""
+        events = self.evidence.events.take(whole_numbers(self.events.places))
+        return Sheet.of_table(events if self.unredacted else scrub_table(events))
 
     @property
     def events(self) -> Sheet:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ecs_trail.arrays import Places, coded, first_seen
+from ecs_trail.arrays import Clean, Places, coded, first_seen
 
 Answers = npt.NDArray[np.bool_]
 
@@ -28,9 +28,9 @@ class Column:
         self.kind = kind
 
     @classmethod
-    def of_array(cls, array: pa.ChunkedArray) -> "Column":
-        """The values of an Arrow column."""
-        return cls(*coded(array), array.type)
+    def of_array(cls, array: pa.ChunkedArray, clean: Clean | None = None) -> "Column":
+        """The values of an Arrow column; `clean` gives its different texts as they may be seen."""
+        return cls(*coded(array, clean), array.type)
 
     def taken(self, places: Places | None) -> "Column":
         """The values at some places, in their order; None for all."""

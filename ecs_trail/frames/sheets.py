@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from ecs_trail.arrays import Places, whole_numbers
+from ecs_trail.arrays import Clean, Places, whole_numbers
 from ecs_trail.frames.columns import Column, answered, kinds_of
 from ecs_trail.frames.kinds import NUMBER, TEXT, TIME, Row
 
@@ -45,9 +45,9 @@ class Sheet:
         self._places = places
 
     @classmethod
-    def of_table(cls, table: pa.Table) -> "Sheet":
-        """The rows of an Arrow table."""
-        return cls(_Table(table))
+    def of_table(cls, table: pa.Table, clean: Clean | None = None) -> "Sheet":
+        """The rows of an Arrow table; `clean` gives the different texts of a column as they may be seen."""
+        return cls(_Table(table, clean))
 
     @classmethod
     def of_rows(cls, found: Iterable[Mapping[str, Any]], columns: Mapping[str, pa.DataType]) -> "Sheet":
@@ -217,21 +217,25 @@ class _Held(Protocol):
 class _Table:
     """An Arrow table, whose columns become plain values when they are asked for."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, clean: Clean | None) -> None:
         self.names: list[str] = table.column_names
         self.length: int = table.num_rows
         self._table = table
+        self._clean = clean
         self._kept: dict[str, Column] = {}
 
     def column(self, name: str, places: Places | None) -> Column:
         if name not in self._kept:
             column = self._table.column(name)
             if column.nbytes > max(_LITTLE, _SHORT * len(column)):
-                return Column.of_array(column if places is None else column.take(whole_numbers(places)))
-            self._kept[name] = Column.of_array(column)
+                taken = column if places is None else column.take(whole_numbers(places))
+                return Column.of_array(taken, self._clean)
+            self._kept[name] = Column.of_array(column, self._clean)
         return self._kept[name].taken(places)
 
     def table(self, places: Places | None) -> pa.Table:
+        if self._clean is not None:
+            return _arrow({name: self.column(name, places) for name in self.names})
         return self._table if places is None else self._table.take(whole_numbers(places))
 
 
