@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from ecs_trail.frames import Sheet
+from ecs_trail.frames import Frame, Sheet, as_sheet
 from ecs_trail.payloads import json_object
 from ecs_trail.times import format_time
 
@@ -62,11 +62,11 @@ _LEFT_OUT: Final = frozenset({"access_key_id"})
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})
 
 
-def investigation(frames: Mapping[str, Sheet], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+def investigation(frames: Mapping[str, Frame], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
     """The document of a case. `frames` by name; `evidence` is the contract's object of that name; `as_of` is UTC."""
     document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
     for section, first in _SECTIONS.items():
-        document[section] = _entries(frames[section], first)
+        document[section] = _entries(as_sheet(frames[section]), first)
     # The contract has one row per secret: certificates refused before any secret was made stand apart.
     secrets = document["tls"]
     document["tls"] = [row for row in secrets if row["secret_arn"] or row["secret_name"]]
@@ -84,9 +84,11 @@ def _entries(sheet: Sheet, first: tuple[str, ...]) -> list[dict[str, Any]]:
 def _shown(name: str, values: Iterable[Any]) -> list[Any]:
     """The values of a column as the document has them."""
     if name == "policies":
-        return [[_json(text) for text in texts] for texts in values]
+        return [texts and [_json(text) for text in texts] for texts in values]
     if name == "rivals":
-        return [[{inner: _plain(one) for inner, one in rival.items()} for rival in rivals] for rivals in values]
+        return [
+            rivals and [{inner: _plain(one) for inner, one in rival.items()} for rival in rivals] for rivals in values
+        ]
     if name in _JSON_COLUMNS:
         return [text and _json(text) for text in values]
     return list(map(_plain, values))
