@@ -5,6 +5,7 @@ CreateTags, DeleteTags; reserved tags: *Amazon ECS Developer Guide*, "Use Amazon
 on 2026-11-24. One task has at most one managed volume, but nothing here depends on it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count, repeat
@@ -169,8 +170,8 @@ def volumes(calls: Sheet, task_states: Sheet) -> Sheet:
     }
     found |= {volume_id: _lifecycle(volume_id, [], saved[volume_id]) for volume_id in saved.keys() - found.keys()}
     evidence = calls.listed("volume_id", "event_id")
-    for volume_id, looked in looks.listed("volume_id", "event_id").items():
-        found[volume_id]["attempts"] += len(looked)
+    for volume_id, looked in Counter(looks.column("volume_id")).items():
+        found[volume_id]["attempts"] += looked
     return VOLUMES.sheet(found[volume_id] | {"evidence": evidence.get(volume_id)} for volume_id in sorted(found))
 
 
