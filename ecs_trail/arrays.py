@@ -27,6 +27,9 @@ _MOST_BYTES: Final = (1 << 31) - 1
 _TOGETHER: Final = 4 << 20
 #: So many texts are looked at one by one before a pattern is made ready.
 _FEW: Final = 32
+#: So many texts are sampled before they are told apart, and so many of them are looked at.
+_MANY: Final = 20_000
+_SAMPLE: Final = 1000
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
@@ -128,7 +131,8 @@ def _text_columns(table: pa.Table) -> list[list[int]]:
 
 
 def coded(column: pa.Array | pa.ChunkedArray, clean: Clean | None = None) -> tuple[list[Any], Places | None]:
-    """A column as different plain values, and the place of each row's value among them; None: row after row.
+    """A column as different plain values, and the place of each row's value among them; None: row after row, where
+    hardly any value stands twice.
 
     Values are None for null, aware UTC `datetime` for times. Texts and times are told apart, others are left as they
     stand. `clean` gives the different texts as they may be seen.
@@ -141,6 +145,8 @@ def coded(column: pa.Array | pa.ChunkedArray, clean: Clean | None = None) -> tup
         if column.nbytes > _MOST_BYTES:  # too long for one piece
             return [value for chunk in column.chunks for value in plain(chunk, clean)], None
         column = column.combine_chunks()
+    if _looks_unlike(column):
+        return (clean or pa.Array.to_pylist)(column), None
     pieces = column.dictionary_encode()
     told: Callable[[pa.Array], list[Any]] = _moments_of if column.type == _TIME else clean or pa.Array.to_pylist
     known = told(pieces.dictionary)
@@ -149,6 +155,14 @@ def coded(column: pa.Array | pa.ChunkedArray, clean: Clean | None = None) -> tup
         codes = pc.fill_null(codes.cast(pa.int64()), number(len(known)))
         known.append(None)
     return known, values_of(codes)
+
+
+def _looks_unlike(column: pa.Array) -> bool:
+    """True for many texts of which a sample holds none twice, as ids: to tell them apart would not be worth it."""
+    if len(column) < _MANY or column.null_count or column.type == _TIME:
+        return False
+    sample = column.take(whole_numbers(np.arange(0, len(column), len(column) // _SAMPLE)))
+    return len(sample.dictionary_encode().dictionary) == len(sample)
 
 
 def _moments_of(times: pa.Array) -> list[datetime]:

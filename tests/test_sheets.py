@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pyarrow as pa
 import pytest
 
-from ecs_trail.arrays import cleaned, plain, replaced, texts
+from ecs_trail.arrays import cleaned, coded, plain, replaced, texts
 from ecs_trail.event_names import VOLUME_EVENTS
 from ecs_trail.frames import (
     COUNT,
@@ -173,6 +173,17 @@ def test_many_columns_have_kinds_as_well():
     found = [{name: (number * (at + 1)) % 251 for at, name in enumerate(columns)} for number in range(502)]
     firsts, kinds = Sheet.of_rows(found, columns).kinds(list(columns))
     assert (len(firsts), kinds) == (251, [*range(251), *range(251)])
+
+
+def test_ids_are_not_told_apart(monkeypatch):
+    monkeypatch.setattr("ecs_trail.arrays._MANY", 8)
+    monkeypatch.setattr("ecs_trail.arrays._SAMPLE", 4)
+    ids, words = [f"id {number}" for number in range(9)], ["a", "b", "c"] * 3
+    assert coded(texts(ids)) == (ids, None)
+    assert [coded(texts(one))[1] is None for one in (words, ids[:7], [*ids[:8], None])] == [False] * 3
+    sheet = Sheet.of_table(pa.table({"id": texts(ids), "word": texts(words)}))
+    assert sheet.where(word="b").where(id=("id 4", "id 5")).rows() == [{"id": "id 4", "word": "b"}]
+    assert sheet.where(word="b").kinds(["id"])[1] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("few", [0, 100])
