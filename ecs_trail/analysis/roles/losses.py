@@ -119,8 +119,12 @@ def losses(
 
 
 def fitting(observed: Iterable[Observation], place: Place) -> list[Observation]:
-    """The calls that say something about a place, oldest first."""
-    return sorted((one for one in observed if one.fits(place)), key=_WHEN)
+    """The calls that say something about a place (`Observation.fits`), oldest first."""
+    anywhere, regions = place.region is None, {None, place.region}
+    any_cluster, clusters = place.cluster is None, {None, place.cluster}
+    fits = [one for one in observed if (anywhere or one.region in regions) and (any_cluster or one.cluster in clusters)]
+    fits.sort(key=_WHEN)
+    return fits
 
 
 def shares(
