@@ -7,8 +7,7 @@ a tenth of a second in every process that only reads. Here the buffers are fille
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,8 @@ import pyarrow.compute as pc
 
 #: Places of rows, as numpy holds them.
 Places = npt.NDArray[np.signedinteger[Any]]
+#: Different texts of a column as they may be seen.
+Clean: TypeAlias = Callable[[pa.Array], list[str]]
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -24,6 +25,11 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _MOST_BYTES: Final = (1 << 31) - 1
 #: Bytes of columns that are looked through together.
 _TOGETHER: Final = 4 << 20
+#: So many texts are looked at one by one before a pattern is made ready.
+_FEW: Final = 32
+#: So many texts are sampled before they are told apart, and so many of them are looked at.
+_MANY: Final = 20_000
+_SAMPLE: Final = 1000
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:
@@ -78,22 +84,33 @@ def replaced(table: pa.Table, pattern: str, replace: Callable[[str], str]) -> pa
     Each text is looked at once, however often it stands in a column; columns without another text are shared.
     """
     for group in _text_columns(table):
-        coded = [table.column(at).dictionary_encode().combine_chunks() for at in group]
-        known = pa.concat_arrays([column.dictionary for column in coded])
+        pieces = [table.column(at).dictionary_encode().combine_chunks() for at in group]
+        known = pa.concat_arrays([column.dictionary for column in pieces])
         found = pc.match_substring_regex(known, pattern, ignore_case=True)
         start = 0
-        for at, column in zip(group, coded, strict=True):
+        for at, column in zip(group, pieces, strict=True):
             end = start + len(column.dictionary)
             mine, start = found.slice(start, end - start), end
             if mine.true_count:
                 values = column.dictionary.to_pylist()
-                made = [
-                    replace(value) if matches else value
-                    for value, matches in zip(values, mine.to_pylist(), strict=True)
-                ]
+                made = _replaced(values, mine, replace)
                 if made != values:
                     table = table.set_column(at, table.schema.field(at), texts(made).take(column.indices))
     return table
+
+
+def cleaned(different: pa.Array, pattern: str, replace: Callable[[str], str]) -> list[str]:
+    """Different texts, none null, as plain ones; `replace` was asked for all that match a pattern, in whatever case."""
+    known: list[str] = different.to_pylist()
+    if len(known) <= _FEW:
+        return list(map(replace, known))
+    return _replaced(known, pc.match_substring_regex(different, pattern, ignore_case=True), replace)
+
+
+def _replaced(found: list[str], matching: pa.Array, replace: Callable[[str], str]) -> list[str]:
+    if not matching.true_count:
+        return found
+    return [replace(one) if matches else one for one, matches in zip(found, matching.to_pylist(), strict=True)]
 
 
 def _text_columns(table: pa.Table) -> list[list[int]]:
@@ -113,25 +130,55 @@ def _text_columns(table: pa.Table) -> list[list[int]]:
     return groups
 
 
-def plain(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """A column as plain values: None for null, aware UTC `datetime` for times, equal texts as one object."""
+def coded(column: pa.Array | pa.ChunkedArray, clean: Clean | None = None) -> tuple[list[Any], Places | None]:
+    """A column as different plain values, and the place of each row's value among them; None: row after row, where
+    hardly any value stands twice.
+
+    Values are None for null, aware UTC `datetime` for times. Texts and times are told apart, others are left as they
+    stand. `clean` gives the different texts as they may be seen.
+    """
     if not len(column):
-        return []
+        return [], None
+    if not (pa.types.is_string(column.type) or column.type == _TIME):
+        return column.to_pylist(), None
     if isinstance(column, pa.ChunkedArray):
-        return [value for chunk in column.chunks for value in plain(chunk)]
-    if pa.types.is_string(column.type):
-        coded = column.dictionary_encode()
-        known = [*coded.dictionary.to_pylist(), None]
-        codes = coded.indices
-        if codes.null_count:  # the place before the first is the last
-            codes = pc.fill_null(codes.cast(pa.int64()), number(-1))
-        return [known[code] for code in values_of(codes).tolist()]
-    if column.type == _TIME:
-        naive = values_of(column.view(pa.int64())).view("datetime64[us]").astype(object)
-        is_there = column.is_valid().to_pylist() if column.null_count else repeat(object=True, times=len(naive))
-        return [one.replace(tzinfo=UTC) if there else None for one, there in zip(naive, is_there, strict=True)]
-    found: list[Any] = column.to_pylist()
-    return found
+        if column.nbytes > _MOST_BYTES:  # too long for one piece
+            return [value for chunk in column.chunks for value in plain(chunk, clean)], None
+        column = column.combine_chunks()
+    if _looks_unlike(column):
+        return (clean or pa.Array.to_pylist)(column), None
+    pieces = column.dictionary_encode()
+    told: Callable[[pa.Array], list[Any]] = _moments_of if column.type == _TIME else clean or pa.Array.to_pylist
+    known = told(pieces.dictionary)
+    codes = pieces.indices
+    if codes.null_count:
+        codes = pc.fill_null(codes.cast(pa.int64()), number(len(known)))
+        known.append(None)
+    return known, values_of(codes)
+
+
+def _looks_unlike(column: pa.Array) -> bool:
+    """True for many texts of which a sample holds none twice, as ids: to tell them apart would not be worth it."""
+    if len(column) < _MANY or column.null_count or column.type == _TIME:
+        return False
+    sample = column.take(whole_numbers(np.arange(0, len(column), len(column) // _SAMPLE)))
+    return len(sample.dictionary_encode().dictionary) == len(sample)
+
+
+def _moments_of(times: pa.Array) -> list[datetime]:
+    naive = values_of(times.view(pa.int64())).view("datetime64[us]").astype(object)
+    return [one.replace(tzinfo=UTC) for one in naive]
+
+
+def plain(column: pa.Array | pa.ChunkedArray, clean: Clean | None = None) -> list[Any]:
+    """A column as plain values: None for null, aware UTC `datetime` for times, equal texts as one object."""
+    known, places = coded(column, clean)
+    return known if places is None else [known[place] for place in places.tolist()]
+
+
+def first_seen(values: Places) -> Places:
+    """A number for each value, from 0 on in the order in which the values are first seen."""
+    return values_of(whole_numbers(values).dictionary_encode().indices)
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:

@@ -15,7 +15,7 @@ _HINT: Final = "write 2026-03-02T09:10:00Z, 2026-03-02T09:10:00+01:00, a date su
 
 def format_time(moment: datetime) -> str:
     """Print an aware time as `YYYY-MM-DDTHH:MM:SSZ`; fractions of a second are cut off, as CloudTrail has none."""
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    return moment.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def parse_duration(text: str) -> timedelta:

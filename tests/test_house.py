@@ -85,8 +85,8 @@ DOORS = {
     "jinja2": ("views.report.page",),
     # Arrow's buffers as numbers, where a row at a time is too slow; pandas and pyarrow bring it anyway.
     "numpy": (
-        *("arrays", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.pieces", "evidence.sifting"),
-        *("evidence.store.parts", "evidence.wholes"),
+        *("arrays", "frames", "evidence.blocks", "evidence.bulklane", "evidence.parquet", "evidence.pieces"),
+        *("evidence.sifting", "evidence.store.parts", "evidence.wholes"),
     ),
     "msgspec": ("payloads", "evidence", "analysis", "views.investigation"),
     "nbclient": ("cli.notebooks",),

@@ -5,9 +5,22 @@ from datetime import UTC, datetime, timedelta, timezone
 import pyarrow as pa
 import pytest
 
-from ecs_trail.arrays import plain, replaced, texts
+from ecs_trail.arrays import cleaned, coded, plain, replaced, texts
 from ecs_trail.event_names import VOLUME_EVENTS
-from ecs_trail.frames import COUNT, NUMBER, STEPS, TEXT, TEXTS, TIME, FrameSpec, as_sheet, is_known, rows, to_frame
+from ecs_trail.frames import (
+    COUNT,
+    NUMBER,
+    STEPS,
+    TEXT,
+    TEXTS,
+    TIME,
+    FrameSpec,
+    as_sheet,
+    grouped,
+    is_known,
+    rows,
+    to_frame,
+)
 from ecs_trail.frames.sheets import Sheet
 from ecs_trail.schema import EVENT_SCHEMA
 from ecs_trail.vocabulary import VolumeState
@@ -109,6 +122,85 @@ def test_long_texts_are_read_where_they_are_asked_for(chunks, monkeypatch):
     assert sheet.rows() == [dict.fromkeys(EVENT_SCHEMA.names) | event for event in EVENTS] * chunks
     assert sheet.where(event_name="StopTask").column("event_id") == ["3"] * chunks
     assert sheet.part(1, 3).column("event_id") == ["2", "3"]
+
+
+def test_rows_are_told_apart_by_kinds(sheet):
+    firsts, kinds = sheet.kinds(["name"])
+    assert (firsts.column("name"), kinds) == (["a", None, "leaked"], [0, 1, 2, 0])
+    assert sheet.kinds([])[1] == [0, 0, 0, 0]
+    assert sheet.repeats(["name"]).column("size") == [4]
+    assert sheet.different("name") == {"a", None, "leaked"}
+    assert sheet.where(name=is_known).different("name") == {"a", "leaked"}
+    assert sheet.listed("name", "size") == {"a": [1, 4], "leaked": [3]}
+    assert sheet.ordered("name").column("size") == [None, 1, 4, 3]
+    assert [(name, list(mine)) for name, mine in grouped(sheet, ("name", "size"))] == [
+        ("a", [("a", 1), ("a", 4)]),
+        ("leaked", [("leaked", 3)]),
+    ]
+
+
+def test_columns_of_several_sheets_stand_side_by_side(sheet):
+    asked = []
+
+    def length(row):
+        asked.append(row)
+        return {"letters": len(row["name"] or ""), "name": "new"}
+
+    whole = sheet.beside(sheet.derived(("name",), length, {"letters": COUNT, "name": TEXT}))
+    assert asked == [{"name": "a"}, {"name": None}, {"name": "leaked"}]
+    assert whole.columns == [*SPEC.columns, "letters"]
+    assert whole.tuples(("size", "letters", "name")).__next__() == (1, 1, "new")
+    part = whole.where(letters=lambda letters: letters > 0).taken([2, 0, 0]).only(("letters", "size", "ids"))
+    assert part.rows() == [
+        {"letters": 1, "size": 4, "ids": ["x"]},
+        {"letters": 1, "size": 1, "ids": ["y", "z"]},
+        {"letters": 1, "size": 1, "ids": ["y", "z"]},
+    ]
+    assert rows(part.frame) == part.rows()
+    assert whole.without(whole.where(size=is_known)).column("letters") == [0]
+
+
+def test_a_test_is_asked_only_of_values_that_stand_in_the_rows():
+    spec = FrameSpec(name="n", doc="N.", key=(), columns={"size": COUNT, "word": TEXT})
+    words = Sheet.of_table(pa.table({"word": texts(["a", None, "b", "a"])}))
+    assert words.where(word=is_known).where(word=lambda word: word < "b").column("word") == ["a", "a"]
+    many = spec.sheet({"size": number, "word": f"{number % 7}"} for number in range(1000))
+    assert [len(part) for part in (many.repeats(["word"]), many.repeats(["word", "size"]))] == [993, 0]
+
+
+def test_many_columns_have_kinds_as_well():
+    columns = {f"c{at}": COUNT for at in range(9)}
+    found = [{name: (number * (at + 1)) % 251 for at, name in enumerate(columns)} for number in range(502)]
+    firsts, kinds = Sheet.of_rows(found, columns).kinds(list(columns))
+    assert (len(firsts), kinds) == (251, [*range(251), *range(251)])
+
+
+def test_ids_are_not_told_apart(monkeypatch):
+    monkeypatch.setattr("ecs_trail.arrays._MANY", 8)
+    monkeypatch.setattr("ecs_trail.arrays._SAMPLE", 4)
+    ids, words = [f"id {number}" for number in range(9)], ["a", "b", "c"] * 3
+    assert coded(texts(ids)) == (ids, None)
+    assert [coded(texts(one))[1] is None for one in (words, ids[:7], [*ids[:8], None])] == [False] * 3
+    sheet = Sheet.of_table(pa.table({"id": texts(ids), "word": texts(words)}))
+    assert sheet.where(word="b").where(id=("id 4", "id 5")).rows() == [{"id": "id 4", "word": "b"}]
+    assert sheet.where(word="b").kinds(["id"])[1] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_texts_are_cleaned_when_a_column_is_asked_for(few, monkeypatch):
+    monkeypatch.setattr("ecs_trail.arrays._FEW", few)
+    table = pa.table({"one": texts(["a secret", None, "plain", "a secret"]), "number": pa.array(range(4))})
+    asked = []
+
+    def clean(different):
+        asked.append(different.to_pylist())
+        return cleaned(different, "SECRET", lambda text: text.replace("secret", "…"))
+
+    sheet = Sheet.of_table(table, clean)
+    assert (sheet.column("number"), asked) == ([0, 1, 2, 3], [])
+    assert sheet.column("one") == ["a …", None, "plain", "a …"]
+    assert (sheet.where(one=is_known).column("one"), asked) == (["a …", "plain", "a …"], [["a secret", "plain"]])
+    assert rows(sheet.frame) == sheet.rows()
 
 
 def test_plain_values_of_a_slice():

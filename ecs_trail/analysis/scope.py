@@ -133,15 +133,15 @@ def scope_of(events: Sheet, uses: Sheet, calls: Sheet, named_policies: Iterable[
     for row in rows(events.where(event_source="ecs.amazonaws.com"), ("request_parameters",)):
         keys.update(_configured_keys(json_object(row["request_parameters"])))
         authorities.update(_configured_authorities(json_object(row["request_parameters"])))
-    volumes = frozenset(filter(None, calls.column("volume_id")))
-    keys.update(filter(None, calls.column("kms_key_id")))
+    volumes = frozenset(filter(None, calls.different("volume_id")))
+    keys.update(filter(None, calls.different("kms_key_id")))
     return Scope(roles, frozenset(policies), volumes, frozenset(secrets), frozenset(authorities), frozenset(keys))
 
 
 def trim(events: Sheet, scope: Scope, calls: Sheet) -> Sheet:
     """The events that belong to the evidence now that ids are known; order and columns stay."""
     # Session names are data: what ECS does under a name nobody documented counts where the role is known.
-    issuers = {arn for arn in set(events.column("session_issuer_arn")) if role_key(arn) in scope.roles}
+    issuers = {arn for arn in events.different("session_issuer_arn") if role_key(arn) in scope.roles}
     sure = (
         {"session_name": SESSION_PURPOSES},
         {"requested_session_name": SESSION_PURPOSES},

@@ -11,7 +11,7 @@ from ecs_trail.evidence.sources.base import Evidence, Receipt
 from ecs_trail.evidence.tasks import MISSING_TASKS, TASK_STATES
 from ecs_trail.frames import Row, Sheet, rows
 from ecs_trail.times import Window
-from ecs_trail.views.secret_tables import scrub_table
+from ecs_trail.views.secret_tables import scrub_texts
 from ecs_trail.views.secrets import scrub_value
 
 
@@ -56,8 +56,8 @@ class SavedStates:
         return seen if self.unredacted else [dict(scrub_value(one)) for one in seen]
 
     def _shown(self, events: Any) -> Sheet:
-        """Events as they may be seen: secret material is taken out here, so that no later frame can hold it."""
-        return Sheet.of_table(events if self.unredacted else scrub_table(events))
+        """Events as they may be seen: secret material is taken out of a column as soon as it is asked for."""
+        return Sheet.of_table(events, None if self.unredacted else scrub_texts)
 
     def _newest_state(self) -> datetime | None:
         saved = (self.task_states, self.missing_tasks, self.volume_states)

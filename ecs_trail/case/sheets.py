@@ -34,13 +34,14 @@ from ecs_trail.analysis.tasks.lives import task_lives
 from ecs_trail.analysis.tls import tls, tls_calls, tls_steps
 from ecs_trail.analysis.volumes import VOLUMES, volume_calls, volumes
 from ecs_trail.arns import role_key
-from ecs_trail.arrays import numbers
+from ecs_trail.arrays import whole_numbers
 from ecs_trail.case.focus import Focus
 from ecs_trail.case.saved import SavedStates
 from ecs_trail.coverage import evidence_summary
 from ecs_trail.evidence.sources.base import Evidence
 from ecs_trail.frames import Sheet, rows
 from ecs_trail.times import Window
+from ecs_trail.views.secret_tables import scrub_table
 from ecs_trail.views.secrets import scrub, scrub_value
 
 if TYPE_CHECKING:
@@ -98,8 +99,9 @@ class CaseSheets(SavedStates):
 
     @cached_property
     def whole_events(self) -> Sheet:
-        """The events with their raw records."""
-        return self._shown(self.evidence.events.take(numbers(self.events.places)))
+        """The events with their raw records, secret material taken out: all of it leaves in one piece."""
+        events = self.evidence.events.take(whole_numbers(self.events.places))
+        return Sheet.of_table(events if self.unredacted else scrub_table(events))
 
     @property
     def events(self) -> Sheet:
@@ -250,9 +252,7 @@ class CaseSheets(SavedStates):
     @cached_property
     def _judged_volumes(self) -> Sheet:
         found = finished_volumes(self._volumes, self.tasks, self.task_lives, self.volume_calls)
-        shown = set(self.task_lives.column("task_arn"))
-        is_whole = self.focus == Focus()
-        return VOLUMES.sheet(one for one in found if is_whole or one["task_arn"] in shown)
+        return found if self.focus == Focus() else found.where(task_arn=self.task_lives.different("task_arn"))
 
     @cached_property
     def volumes(self) -> Sheet:

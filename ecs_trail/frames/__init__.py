@@ -5,7 +5,9 @@ A frame is a sheet (`Sheet`) while an investigation works on it, and a DataFrame
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -34,12 +36,17 @@ __all__ = [
     "Sheet",
     "as_sheet",
     "each",
+    "grouped",
     "is_known",
     "rows",
     "to_frame",
     "to_table",
     "tuples",
 ]
+
+
+#: Rows made at a time where all of them are walked.
+_BATCH: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,22 @@ def rows(frame: Frame, columns: Sequence[str] | None = None) -> list[Row]:
         return [dict(zip(names, row, strict=True)) for row in tuples(frame, names)]
 
 
-def each(frame: Sheet, columns: Sequence[str] | None = None, *, batch: int = 20_000) -> Iterator[Row]:
+def each(frame: Sheet, columns: Sequence[str] | None = None, *, batch: int = _BATCH) -> Iterator[Row]:
     """The rows of `rows`, made batch by batch: for walking large frames without holding all of them."""
     for start in range(0, len(frame), batch):
         yield from rows(frame.part(start, start + batch), columns)
+
+
+def grouped(frame: Sheet, columns: Sequence[str]) -> Iterator[tuple[Any, list[tuple[Any, ...]]]]:
+    """The values of the first of these columns in their order, each with its rows as plain tuples; null is left out.
+
+    Rows are made batch by batch, so that those of one value can be worked off and forgotten.
+    """
+    by = columns[0]
+    ordered = frame.where(**{by: is_known}).ordered(by)
+    parts = (ordered.part(start, start + _BATCH).tuples(columns) for start in range(0, len(ordered), _BATCH))
+    for value, group in groupby(chain.from_iterable(parts), key=itemgetter(0)):
+        yield value, list(group)
 
 
 def tuples(frame: Frame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:

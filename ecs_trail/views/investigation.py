@@ -1,10 +1,10 @@
 """The investigation as one document: the public JSON of the contract, section 2, in its order of keys."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from ecs_trail.frames import Row, Sheet, rows
+from ecs_trail.frames import Frame, Sheet, as_sheet
 from ecs_trail.payloads import json_object
 from ecs_trail.times import format_time
 
@@ -62,11 +62,11 @@ _LEFT_OUT: Final = frozenset({"access_key_id"})
 _JSON_COLUMNS: Final = frozenset({"trust", "known"})
 
 
-def investigation(frames: Mapping[str, Sheet], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
+def investigation(frames: Mapping[str, Frame], evidence: Mapping[str, Any], as_of: datetime) -> dict[str, Any]:
     """The document of a case. `frames` by name; `evidence` is the contract's object of that name; `as_of` is UTC."""
     document: dict[str, Any] = {"schema": SCHEMA, "as_of": format_time(as_of), "evidence": dict(evidence)}
     for section, first in _SECTIONS.items():
-        document[section] = [_entry(row, first) for row in rows(frames[section])]
+        document[section] = _entries(as_sheet(frames[section]), first)
     # The contract has one row per secret: certificates refused before any secret was made stand apart.
     secrets = document["tls"]
     document["tls"] = [row for row in secrets if row["secret_arn"] or row["secret_name"]]
@@ -74,19 +74,28 @@ def investigation(frames: Mapping[str, Sheet], evidence: Mapping[str, Any], as_o
     return document
 
 
-def _entry(row: Row, first: tuple[str, ...]) -> dict[str, Any]:
-    names = [*first, *(name for name in row if name not in first and name not in _LEFT_OUT)]
-    return {name: _value(name, row.get(name)) for name in names}
+def _entries(sheet: Sheet, first: tuple[str, ...]) -> list[dict[str, Any]]:
+    names = [*first, *(name for name in sheet.columns if name not in first and name not in _LEFT_OUT)]
+    known = set(sheet.columns)
+    columns = [_shown(name, sheet.column(name)) if name in known else [None] * len(sheet) for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _value(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return format_time(value)
-    if name == "policies" and isinstance(value, list):
-        return [_json(text) for text in value]
-    if name == "rivals" and isinstance(value, list):
-        return [{inner: _value(inner, one) for inner, one in rival.items()} for rival in value]
-    return _json(value) if name in _JSON_COLUMNS and isinstance(value, str) else value
+def _shown(name: str, values: Iterable[Any]) -> list[Any]:
+    """The values of a column as the document has them."""
+    if name == "policies":
+        return [texts and [_json(text) for text in texts] for texts in values]
+    if name == "rivals":
+        return [
+            rivals and [{inner: _plain(one) for inner, one in rival.items()} for rival in rivals] for rivals in values
+        ]
+    if name in _JSON_COLUMNS:
+        return [text and _json(text) for text in values]
+    return list(map(_plain, values))
+
+
+def _plain(value: Any) -> Any:
+    return format_time(value) if isinstance(value, datetime) else value
 
 
 def _json(text: str) -> Any:

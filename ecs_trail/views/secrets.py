@@ -44,9 +44,10 @@ _SQUEEZED: Final = re.compile(r"[\s_.\-]+")
 _NAME_KEYS: Final = ("name", "Name", "key", "Key")
 _VALUE_KEYS: Final = ("value", "Value")
 #: One of these stands in every text that holds secret material, in whatever case; the rest is not looked at closely.
-#: A token of idempotency (`clientToken`, `nextToken`) opens nothing: a `t` before `token` is passed over.
+#: A token of idempotency (`clientToken`, `nextToken`) opens nothing: a `t` before `token` is passed over. Every refusal
+#: says "authorized", which is no sign.
 _SIGNS: Final = (
-    *("secret", "passw", "passphrase", "private", "authoriz", "credential", "connection", "plaintext", "assertion"),
+    *("secret", "passw", "passphrase", "private", "authorizati", "credential", "connection", "plaintext", "assertion"),
     *("apikey", "api_key", "api-key", "keymaterial", "signingkey", "signature", "bearer", "basic ", "pwd", "cookie"),
     *("encodedmessage", "encoded message", "decodedmessage", "iqojb3jp", "fwogzxiv", "fqogzxiv", "aqodyxdz", "eyj"),
     *("access_key", "access-key", "access key", "x-amz-", "_pass", "-pass", "://", "akia", "asia", "\\u00"),

@@ -112,11 +112,12 @@ def leaks(frames: Mapping[str, Frame], as_of: datetime) -> Sheet:
     Ages count up to `as_of`, or the saved state where that is newer; costs are list prices (`prices`).
     """
     known = _known(frames)
-    found = {row["volume_id"]: row for row in rows(frames["volumes"])}
     newest: dict[str, Row] = {}
     for state in sorted(rows(frames["volume_states"]), key=lambda one: (one["seen_at"] is not None, one["seen_at"])):
         if state["volume_id"] is not None:
             newest[state["volume_id"]] = state
+    told = as_sheet(frames["volumes"]).where_any({"state": VolumeState.LEAKED}, {"volume_id": newest})
+    found = {row["volume_id"]: row for row in told.rows()}
     leaked = [
         _row(volume, newest.get(key), _Reason(Confidence.LIKELY, "its task has stopped or never started"), as_of)
         for key, volume in found.items()

@@ -12,7 +12,7 @@ from typing import Final
 from ecs_trail.analysis.links.blocks import Block, Case, block_of, by_hand, cleanup_began, fits, resolved_at
 from ecs_trail.arns import last_part, role_key
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, is_known, rows
 from ecs_trail.vocabulary import ASSUME_ROLE, Basis, Confidence, Phase, Purpose, TaskState, VolumeState
 
 TASKS: Final = FrameSpec(
@@ -49,6 +49,13 @@ TASKS: Final = FrameSpec(
         "stop_event_ids": TEXTS,
     },
 )
+_VOLUME_COLUMNS: Final = (
+    *("created_at", "detached_at", "detached_by", "deleted_at", "deleted_by", "deleted_by_ecs", "gone_at"),
+)
+_CALL_COLUMNS: Final = (
+    *("event_id", "event_time", "event_name", "action", "volume_id", "by_ecs", "outcome", "policy_type"),
+    *("tags_lost", "tags_set"),
+)
 _SAVED_RUNNING: Final = frozenset({"RUNNING", "PROVISIONING", "PENDING", "ACTIVATING"})
 
 
@@ -58,7 +65,8 @@ def links(frames: dict[str, Sheet], *, as_of: datetime, stuck_after: timedelta, 
     `frames` holds `task_lives`, `volumes`, `volume_calls`, `losses`, `tag_needs`, `key_outages` and `logging_gaps`;
     `as_of` is UTC.
     """
-    volumes, calls = _grouped(frames["volumes"]), _grouped(_telling(frames["volume_calls"]))
+    volumes = _by_task(frames["volumes"], _VOLUME_COLUMNS)
+    calls = _by_task(_telling(frames["volume_calls"]), _CALL_COLUMNS)
     losses: dict[tuple[str, str] | None, list[Row]] = defaultdict(list)
     for loss in rows(frames["losses"]):
         if loss["purpose"] == Purpose.VOLUMES:
@@ -76,35 +84,34 @@ def links(frames: dict[str, Sheet], *, as_of: datetime, stuck_after: timedelta, 
     return TASKS.sheet(judged)
 
 
-def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -> list[Row]:
+def finished_volumes(volumes: Sheet, tasks: Sheet, lives: Sheet, calls: Sheet) -> Sheet:
     """The volumes with their final state: blocked, kept and leaked are known only once their task is judged.
 
     A volume is leaked when ECS says its task has stopped, or when its task never started and its deletion was refused.
     """
-    task_of = {task["task_arn"]: task for task in rows(tasks, ("task_arn", "state", "kept_by_design"))}
-    stopped = {life["task_arn"] for life in rows(lives, ("task_arn", "saved_stopped_at")) if life["saved_stopped_at"]}
-    refused = {
-        call["volume_id"]
-        for call in rows(calls, ("volume_id", "event_name", "outcome", "by_ecs"))
-        if call["by_ecs"] and call["event_name"] == "DeleteVolume" and call["outcome"] == Outcome.DENIED
-    }
-    found = rows(volumes)
-    for volume in found:
-        task = task_of.get(volume["task_arn"])
-        if task is None:
-            continue
+    task_of = {arn: (state, kept) for arn, state, kept in tasks.tuples(("task_arn", "state", "kept_by_design"))}
+    stopped = lives.where(saved_stopped_at=is_known).different("task_arn")
+    refused = calls.where(event_name="DeleteVolume", outcome=Outcome.DENIED, by_ecs=bool).different("volume_id")
+
+    def finished(volume: Row) -> Row:
+        if volume["task_arn"] not in task_of:
+            return volume
+        task_state, kept = task_of[volume["task_arn"]]
         if volume["delete_on_termination"] is None:
-            volume["delete_on_termination"] = not task["kept_by_design"]
+            volume["delete_on_termination"] = not kept
         if volume["gone_at"] is not None:
-            continue
-        never_started = task["state"] == TaskState.FAILED_TO_START and volume["volume_id"] in refused
-        if task["kept_by_design"]:
+            return volume
+        never_started = task_state == TaskState.FAILED_TO_START and volume["volume_id"] in refused
+        if kept:
             volume["state"] = VolumeState.KEPT if volume["detached_at"] is not None else volume["state"]
         elif volume["task_arn"] in stopped or never_started:
             volume["state"] = VolumeState.LEAKED
-        elif task["state"] == TaskState.STUCK:
+        elif task_state == TaskState.STUCK:
             volume["state"] = VolumeState.BLOCKED
-    return found
+        return volume
+
+    names = ("volume_id", "task_arn", "gone_at", "detached_at", "delete_on_termination", "state")
+    return volumes.beside(volumes.derived(names, finished, {"delete_on_termination": FLAG, "state": TEXT}))
 
 
 def _telling(calls: Sheet) -> Sheet:
@@ -112,12 +119,11 @@ def _telling(calls: Sheet) -> Sheet:
     return calls.where_any({"outcome": Outcome.DENIED}, {"event_name": ("CreateTags", "DeleteTags")})
 
 
-def _grouped(frame: Sheet) -> dict[str, list[Row]]:
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in rows(frame):
-        if row["task_arn"] is not None:
-            grouped[row["task_arn"]].append(row)
-    return grouped
+def _by_task(frame: Sheet, columns: Sequence[str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows(frame.where(task_arn=is_known), ("task_arn", *columns)):
+        found[row["task_arn"]].append(row)
+    return found
 
 
 def _judge(case: Case, keys: Sequence[Row]) -> Row:

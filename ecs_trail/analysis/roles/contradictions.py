@@ -4,7 +4,6 @@ A refusal although every replayed policy allows points to an organization policy
 recorded; a success although the replay forbids points to a grant nobody recorded. Both are told, never explained away.
 """
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +11,7 @@ from typing import Any, Final
 from ecs_trail.analysis.policies import Verdict
 from ecs_trail.analysis.roles.abilities import ability
 from ecs_trail.analysis.roles.history import RoleHistory
-from ecs_trail.analysis.roles.losses import Observation, Question
+from ecs_trail.analysis.roles.losses import Observation, Question, fitting, shares
 from ecs_trail.analysis.roles.replay import Moment
 from ecs_trail.frames import TEXT, TIME, FrameSpec, Row, Sheet
 from ecs_trail.vocabulary import ASSUME_ROLE
@@ -40,7 +39,7 @@ def contradictions(history: RoleHistory, grace: timedelta) -> Sheet:
     for key, moments in history.moments.items():
         for question in history.questions(key):
             seen = history.observed.get(key, {}).get(question.action, ())
-            for row in _against(moments, question, [one for one in seen if one.fits(question.place)], grace):
+            for row in _against(moments, question, fitting(seen, question.place), grace):
                 found.setdefault((row["event_id"], row["action"]), row)
     return CONTRADICTIONS.sheet(sorted(found.values(), key=_order))
 
@@ -52,27 +51,26 @@ def _order(row: Mapping[str, Any]) -> tuple[datetime, str, str]:
 def _against(
     moments: Sequence[Moment], question: Question, observed: Sequence[Observation], grace: timedelta
 ) -> Iterator[Row]:
-    starts = [moment.since for moment in moments[1:] if moment.since is not None]
-    verdicts: dict[int, Verdict] = {}
-    for one in observed:
-        at = bisect_right(starts, one.event_time)
-        since = moments[at].since
-        if since is not None and one.event_time - since <= grace:
+    starts = [moment.since for moment in moments]
+    for moment, (_, settled) in zip(moments, shares(observed, starts, grace), strict=True):
+        if not settled:
             continue
-        if at not in verdicts:
-            asked = (question.role_arn, question.purpose, question.action, question.place)
-            verdicts[at] = ability(moments[at].material, *asked).verdict
-        refused = verdicts[at] is Verdict.ALLOWED and not one.allowed
-        # A session held since before the loss may work on without `sts:AssumeRole`; other actions are judged anew.
-        worked = verdicts[at] is Verdict.DENIED and one.allowed and question.action != ASSUME_ROLE
-        if refused or (worked and moments[at].material.state.exists):
+        asked = (question.role_arn, question.purpose, question.action, question.place)
+        verdict = ability(moment.material, *asked).verdict
+        if verdict is Verdict.UNKNOWN:
+            continue
+        if verdict is Verdict.DENIED and (question.action == ASSUME_ROLE or not moment.material.state.exists):
+            continue  # a session held since before the loss may work on; actions other than assuming are judged anew
+        for one in settled:
+            if one.allowed is (verdict is Verdict.ALLOWED):
+                continue
             yield {
                 "event_id": one.event_id,
                 "event_time": one.event_time,
                 "role_arn": question.role_arn,
                 "action": question.action,
                 "region": one.region,
-                "replayed": verdicts[at].value,
+                "replayed": verdict.value,
                 "observed": "allowed" if one.allowed else "denied",
                 "policy_type": one.policy_type,
             }

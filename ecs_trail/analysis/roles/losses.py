@@ -6,12 +6,13 @@ the evidence. IAM names no number for that grace (*IAM User Guide*, "Changes tha
 visible", read on 2026-11-24), so it is a parameter.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from ecs_trail.analysis.policies import Verdict
@@ -49,6 +50,9 @@ class Observation(NamedTuple):
         """Whether the call says something about a place."""
         here = self.region is None or place.region in {None, self.region}
         return here and (self.cluster is None or place.cluster in {None, self.cluster})
+
+
+_WHEN: Final = attrgetter("event_time")
 
 
 @dataclass(slots=True)
@@ -110,9 +114,31 @@ def losses(
     `observed` holds ECS's calls for this action; since `served_since` ECS was seen to work with the role at all.
     """
     spans = _spans(moments, question)
-    fitting = (one for one in observed if one.fits(question.place))
-    _observe(spans, sorted(fitting, key=lambda one: one.event_time), grace)
+    _observe(spans, fitting(observed, question.place), grace)
     return _walk(spans, question, served_since)
+
+
+def fitting(observed: Iterable[Observation], place: Place) -> list[Observation]:
+    """The calls that say something about a place (`Observation.fits`), oldest first."""
+    anywhere, regions = place.region is None, {None, place.region}
+    any_cluster, clusters = place.cluster is None, {None, place.cluster}
+    fits = [one for one in observed if (anywhere or one.region in regions) and (any_cluster or one.cluster in clusters)]
+    fits.sort(key=_WHEN)
+    return fits
+
+
+def shares(
+    observed: Sequence[Observation], starts: Sequence[datetime | None], grace: timedelta
+) -> Iterator[tuple[Sequence[Observation], Sequence[Observation]]]:
+    """For each stretch of time the calls in it, and those of them that came later than the grace after its start.
+
+    Calls are given the oldest first. A stretch ends where the next starts; the first holds all that came before.
+    """
+    times = list(map(_WHEN, observed))
+    edges = [0, *(0 if start is None else bisect_left(times, start) for start in starts[1:]), len(times)]
+    for since, (start, end) in zip(starts, pairwise(edges), strict=True):
+        settled = start if since is None else max(start, bisect_right(times, since + grace))
+        yield observed[start:end], observed[settled:end]
 
 
 def moment_at(moments: Sequence[Moment], when: datetime) -> Moment:
@@ -138,15 +164,10 @@ def _spans(moments: Sequence[Moment], question: Question) -> list[_Span]:
 
 def _observe(spans: list[_Span], observed: Sequence[Observation], grace: timedelta) -> None:
     """Let ECS's calls speak where replay does not know, and overrule it where they contradict it."""
-    starts = [span.start for span in spans[1:] if span.start is not None]
-    for one in observed:
-        span = spans[bisect_right(starts, one.event_time)]
-        settled = span.start is None or one.event_time - span.start > grace
-        if one.allowed and (settled or not span.takes):
-            span.worked.append(one)
-        elif not one.allowed and (settled or not span.gives or span.takes) and _speaks_of(span, one):
-            span.denied.append(one)
-    for span in spans:
+    for span, (mine, settled) in zip(spans, shares(observed, [span.start for span in spans], grace), strict=True):
+        span.worked = [one for one in (settled if span.takes else mine) if one.allowed]
+        told = settled if span.gives and not span.takes else mine
+        span.denied = [one for one in told if not one.allowed and _speaks_of(span, one)]
         _judge(span)
 
 

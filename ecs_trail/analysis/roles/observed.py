@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
 from ecs_trail.analysis.roles.changes import RoleKey
 from ecs_trail.analysis.roles.losses import Observation
 from ecs_trail.arns import role_key, task_cluster
-from ecs_trail.calls import Outcome, PolicyType, action_of, made_by_ecs, outcome, refusal
-from ecs_trail.frames import Row, Sheet, each, is_known, tuples
+from ecs_trail.calls import Outcome, action_of, made_by_ecs, outcome, refusal
+from ecs_trail.frames import FLAG, TEXT, Row, Sheet, each, is_known
 from ecs_trail.vocabulary import ASSUME_ROLE, RESERVED_TAGS
 
 Observed = dict[RoleKey, dict[str, list[Observation]]]
@@ -32,29 +31,10 @@ _COLUMNS: Final = (
 )
 
 
-_CALL_COLUMNS: Final = (
-    "event_id",
-    "event_time",
-    "event_name",
-    "action",
-    "volume_id",
-    "task_arn",
-    "role_arn",
-    "region",
-    "cluster",
-    "by_ecs",
-    "outcome",
-    "policy_type",
-    "tags_lost",
-    "tags_set",
-)
-
-
 def observations(events: Sheet, calls: Sheet) -> Observed:
     """ECS's calls by role and action, from the volume calls (which know their cluster) and from all other events."""
     found: Observed = defaultdict(lambda: defaultdict(list))
-    for role, action, seen in _of_volumes(calls):
-        found[role][action].append(seen)
+    _take_volume_calls(found, calls)
     own = events.where_any({"session_issuer_arn": is_known}, {"event_name": "AssumeRole"})
     for row in each(own.where(event_source=lambda source: source != "ec2.amazonaws.com"), _COLUMNS):
         key = _role_of(row)
@@ -109,29 +89,45 @@ def _of_event(row: Row) -> Iterator[tuple[str, Observation]]:
     )
 
 
-def _of_volumes(calls: Sheet) -> Iterator[tuple[RoleKey, str, Observation]]:
-    untagged: dict[str, datetime] = {}
-    # Plain tuples: most of a large case are such calls, and a dictionary for each of them takes half the time.
-    for event_id, moment, name, action, volume, task, role, region, cluster, by_ecs, how, kind, lost, kept in tuples(
-        calls, _CALL_COLUMNS
-    ):
-        if how == Outcome.OK and volume is not None:
-            if lost:
-                untagged.setdefault(volume, moment)
-            elif kept and RESERVED_TAGS & set(kept):
-                untagged.pop(volume, None)
-        if not by_ecs or how not in _TELLING or volume in untagged:
-            continue  # one volume's missing tags say nothing of the role
-        key = role_key(role)
-        if key is None:
-            continue
-        allowed = how == Outcome.OK
-        seen = Observation(
-            event_id, moment, allowed, kind or PolicyType.NONE.value, region, task_cluster(task) or cluster
-        )
-        yield key, action, seen
-        if allowed and name == "CreateVolume":
-            yield key, "ec2:CreateTags", seen
+def _take_volume_calls(found: Observed, calls: Sheet) -> None:
+    """Most of a large case are such calls, and few of them differ in role, action and outcome."""
+    own = _with_tags(calls).where(by_ecs=bool, outcome=_TELLING, role_arn=lambda arn: role_key(arn) is not None)
+    kinds, kind_of = own.kinds(("role_arn", "action", "event_name", "outcome"))
+    places = [[found[key][action] for key, action in _shown(kind)] for kind in kinds.rows()]
+    allowed = own.derived(("outcome",), lambda call: {"allowed": call["outcome"] == Outcome.OK}, {"allowed": FLAG})
+    clusters = own.derived(("task_arn", "cluster"), _cluster, {"cluster": TEXT})
+    seen = own.beside(allowed, clusters).tuples(Observation._fields)
+    for kind, one in zip(kind_of, map(Observation._make, seen), strict=True):
+        for place in places[kind]:
+            place.append(one)
+
+
+def _shown(kind: Row) -> Iterator[tuple[RoleKey, str]]:
+    """The roles and actions of which a kind of call tells."""
+    key = role_key(kind["role_arn"])
+    if key is not None:
+        yield key, kind["action"]
+        if kind["outcome"] == Outcome.OK and kind["event_name"] == "CreateVolume":
+            yield key, "ec2:CreateTags"
+
+
+def _cluster(call: Row) -> Row:
+    return {"cluster": task_cluster(call["task_arn"]) or call["cluster"]}
+
+
+def _with_tags(calls: Sheet) -> Sheet:
+    """The calls but those on a volume that lacks reserved tags: they say nothing of the role."""
+    lost = calls.where(outcome=Outcome.OK.value, tags_lost=bool, volume_id=is_known).different("volume_id")
+    touched = calls.where(volume_id=lost)
+    untagged: set[str] = set()
+    lacks = []
+    for volume, how, tags_lost, tags_set in touched.tuples(("volume_id", "outcome", "tags_lost", "tags_set")):
+        if how == Outcome.OK and tags_lost:
+            untagged.add(volume)
+        elif how == Outcome.OK and RESERVED_TAGS & set(tags_set):
+            untagged.discard(volume)
+        lacks.append(volume in untagged)
+    return calls.without(touched.kept(lacks))
 
 
 _TELLING: Final = frozenset({Outcome.OK.value, Outcome.DENIED.value})

@@ -8,12 +8,13 @@ Guide*, "Amazon ECS task lifecycle", both read on 2026-11-24.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 from ecs_trail.analysis.tasks.services import COLUMNS, Service, ServiceKey, service_of_cluster, services
 from ecs_trail.arns import is_task, last_part, parse_arn, task_cluster
 from ecs_trail.calls import Outcome
-from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, rows
+from ecs_trail.frames import FLAG, TEXT, TEXTS, TIME, FrameSpec, Row, Sheet, grouped, rows
 from ecs_trail.payloads import Object, at, json_object, objects, text, truth
 
 TASK_LIVES: Final = FrameSpec(
@@ -47,20 +48,26 @@ TASK_LIVES: Final = FrameSpec(
         "stop_event_ids": TEXTS,
     },
 )
-_CALL_COLUMNS: Final = (
-    "event_id",
-    "event_time",
-    "event_name",
-    "action",
-    "task_arn",
-    "role_arn",
-    "cluster",
-    "service",
-    "by_ecs",
-    "outcome",
-    "error_code",
-    "kms_key_id",
-)
+
+
+class _Call(NamedTuple):
+    """What the life of a task asks of a call on its volume: a tuple, as most of a large case are such calls."""
+
+    task_arn: str
+    event_id: str
+    event_time: datetime
+    event_name: str
+    action: str
+    role_arn: str | None
+    cluster: str | None
+    service: str | None
+    by_ecs: bool
+    outcome: str
+    error_code: str | None
+    kms_key_id: str | None
+
+
+_VOLUME_COLUMNS: Final = (*("volume_id", "task_arn", "role_arn", "cluster", "service", "kms_key_id", "attached_at"),)
 #: A volume is created and attached within minutes; later trouble belongs to the teardown.
 _PROVISIONING: Final = timedelta(minutes=10)
 _FINAL: Final = frozenset({"STOPPED", "DELETED"})
@@ -72,30 +79,39 @@ def task_lives(events: Sheet, calls: Sheet, volumes: Sheet, task_states: Sheet) 
     """All such tasks, as `TASK_LIVES`, by ARN. Times are UTC; `stop_started_at` follows the contract's "A stop"."""
     launches, stops = _launches_and_stops(events)
     saved = _saved(task_states)
-    by_task: dict[str, list[Row]] = defaultdict(list)
-    for call in rows(calls, _CALL_COLUMNS):
-        if call["task_arn"]:
-            by_task[call["task_arn"]].append(call)
     owned: dict[str, list[Row]] = defaultdict(list)
-    for volume in rows(volumes):
+    for volume in rows(volumes, _VOLUME_COLUMNS):
         if volume["task_arn"]:
             owned[volume["task_arn"]].append(volume)
-    known = sorted({*by_task, *owned, *launches, *(arn for arn, state in saved.items() if state["ebs"])})
     found = services(events)
     by_cluster = service_of_cluster(found)
-    lives = []
-    for arn in known:
-        life = _start(arn, by_task[arn], owned[arn], launches.get(arn), saved.get(arn))
+
+    def life_of(arn: str, mine: Sequence[_Call]) -> Row:
+        life = _start(arn, mine, owned.get(arn, ()), launches.get(arn), saved.get(arn))
         service = _service(life, found, by_cluster, standalone=arn in launches)
         if service is not None:
             life["service"] = life["service"] or service.name
             life["role_arn"] = life["role_arn"] or service.role_at(life["launched_at"] or service.first_at)
             life["kms_key_id"] = life["kms_key_id"] or (service.keys[-1] if service.keys else None)
         told = _told(life, stops, service)
-        life.update(_failure(life, by_task[arn], saved.get(arn), told))
-        life.update(_stop(life, by_task[arn], saved.get(arn), told))
-        lives.append(life)
-    return TASK_LIVES.sheet(lives)
+        life.update(_failure(life, mine, saved.get(arn), told))
+        life.update(_stop(life, mine, saved.get(arn), told))
+        return life
+
+    known = calls.where(task_arn=bool)
+    by_task = grouped(known.without(_mere_looks(known)), _Call._fields)
+    lives = {arn: life_of(arn, [_Call(*call) for call in mine]) for arn, mine in by_task}
+    for arn, ids in known.listed("task_arn", "event_id").items():
+        lives[arn]["evidence"] += ids
+    others = {*owned, *launches, *(arn for arn, state in saved.items() if state["ebs"])} - lives.keys()
+    lives |= {arn: life_of(arn, ()) for arn in others}
+    return TASK_LIVES.sheet(lives[arn] for arn in sorted(lives))
+
+
+def _mere_looks(calls: Sheet) -> Sheet:
+    """ECS's looks at volumes that went well and told nothing new of their tasks: most of a large case."""
+    looks = calls.where(event_name="DescribeVolumes", outcome=Outcome.OK.value, by_ecs=bool)
+    return looks.repeats(("task_arn", "role_arn", "cluster", "service", "kms_key_id"))
 
 
 def _launches_and_stops(events: Sheet) -> tuple[dict[str, Row], dict[str, list[tuple[datetime, str]]]]:
@@ -164,10 +180,10 @@ def _newer(state: Row, before: Row) -> bool:
     )
 
 
-def _start(arn: str, calls: list[Row], owned: list[Row], launch: Row | None, saved: Row | None) -> Row:
+def _start(arn: str, calls: Sequence[_Call], owned: Sequence[Row], launch: Row | None, saved: Row | None) -> Row:
     parsed = parse_arn(arn)
-    own = [call for call in calls if call["by_ecs"]]
-    first = [call["event_time"] for call in own if call["event_name"] == "CreateVolume"]
+    own = [call for call in calls if call.by_ecs]
+    first = [call.event_time for call in own if call.event_name == "CreateVolume"]
     attached = [volume["attached_at"] for volume in owned if volume["attached_at"] is not None]
     launched = launch["event_time"] if launch else min(first, default=saved["created_at"] if saved else None)
     group = launch["group"] if launch else None
@@ -182,7 +198,8 @@ def _start(arn: str, calls: list[Row], owned: list[Row], launch: Row | None, sav
         "service": _first_of("service", owned, calls)
         or (saved and saved["service"])
         or (last_part(group.partition(":")[2]) if group and group.startswith("service:") else None),
-        "role_arn": _first_of("role_arn", [call for call in own if call["role_arn"]], owned)
+        "role_arn": next((call.role_arn for call in own if call.role_arn), None)
+        or _first_of("role_arn", owned)
         or (saved and saved["role_arn"])
         or (launch and launch["role_arn"]),
         "volume_ids": sorted(
@@ -200,12 +217,13 @@ def _start(arn: str, calls: list[Row], owned: list[Row], launch: Row | None, sav
         "saved_volume_left": bool(
             saved and saved["last_status"] in _FINAL and saved["attachment_status"] in _LEFT and not kept
         ),
-        "evidence": [*([launch["event_id"]] if launch else []), *(call["event_id"] for call in calls)],
+        "evidence": [launch["event_id"]] if launch else [],
     }
 
 
-def _first_of(name: str, *places: Sequence[Row]) -> Any:
-    return next((row[name] for place in places for row in place if row[name] is not None), None)
+def _first_of(name: str, volumes: Sequence[Row], calls: Sequence[_Call] = ()) -> Any:
+    told = chain((volume[name] for volume in volumes), (getattr(call, name) for call in calls))
+    return next((one for one in told if one is not None), None)
 
 
 def _service(
@@ -232,7 +250,7 @@ def _service(
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _failure(life: Row, calls: Sequence[Row], saved: Row | None, told: Sequence[tuple[datetime, str]]) -> Row:
+def _failure(life: Row, calls: Sequence[_Call], saved: Row | None, told: Sequence[tuple[datetime, str]]) -> Row:
     """Whether provisioning failed for good: no volume, or a volume that never came to be attached."""
     none: Row = {
         "failed_at": None,
@@ -244,17 +262,17 @@ def _failure(life: Row, calls: Sequence[Row], saved: Row | None, told: Sequence[
     never = saved is not None and (saved["stop_code"] == "TaskFailedToStart" or saved["attachment_status"] == "FAILED")
     if life["attached_at"] is not None or (saved and saved["started_at"] is not None and not never):
         return none
-    own = [call for call in calls if call["by_ecs"]]
-    created = [call for call in own if call["event_name"] == "CreateVolume" and call["outcome"] == Outcome.OK]
+    own = [call for call in calls if call.by_ecs]
+    created = [call for call in own if call.event_name == "CreateVolume" and call.outcome == Outcome.OK]
     bad = _bad_calls(own, created, min((moment for moment, _ in told), default=None))
     if bad:
-        worst = next((call for call in bad if call["outcome"] == Outcome.DENIED), bad[0])
+        worst = next((call for call in bad if call.outcome == Outcome.DENIED), bad[0])
         return {
-            "failed_at": worst["event_time"],
-            "failed_action": worst["action"],
-            "failed_denied": worst["outcome"] == Outcome.DENIED,
-            "failed_error": worst["error_code"],
-            "failed_event_ids": [call["event_id"] for call in bad],
+            "failed_at": worst.event_time,
+            "failed_action": worst.action,
+            "failed_denied": worst.outcome == Outcome.DENIED,
+            "failed_error": worst.error_code,
+            "failed_event_ids": [call.event_id for call in bad],
         }
     if saved is not None and never:
         when = saved["stopping_at"] or saved["stopped_at"] or saved["seen_at"]
@@ -262,20 +280,20 @@ def _failure(life: Row, calls: Sequence[Row], saved: Row | None, told: Sequence[
     return none
 
 
-def _bad_calls(own: Sequence[Row], created: Sequence[Row], told: datetime | None) -> list[Row]:
+def _bad_calls(own: Sequence[_Call], created: Sequence[_Call], told: datetime | None) -> list[_Call]:
     """The failed calls that kept a volume from being created or attached; retries that healed are none."""
     if not created:
-        return [call for call in own if call["event_name"] == "CreateVolume" and call["outcome"] in _BLOCKING]
-    attach = [call for call in own if call["event_name"] == "AttachVolume" and call["outcome"] in _BLOCKING]
-    if attach or any(call["event_name"] == "DetachVolume" for call in own):
+        return [call for call in own if call.event_name == "CreateVolume" and call.outcome in _BLOCKING]
+    attach = [call for call in own if call.event_name == "AttachVolume" and call.outcome in _BLOCKING]
+    if attach or any(call.event_name == "DetachVolume" for call in own):
         return attach  # what is detached had been attached, even if that record is missing
-    deleted = [call["event_time"] for call in own if call["event_name"] == "DeleteVolume"]
-    until = min([created[-1]["event_time"] + _PROVISIONING, *deleted, *([told] if told else [])])
+    deleted = [call.event_time for call in own if call.event_name == "DeleteVolume"]
+    until = min([created[-1].event_time + _PROVISIONING, *deleted, *([told] if told else [])])
     polls = {Outcome.DENIED.value, Outcome.NOT_FOUND.value}
     return [
         call
         for call in own
-        if call["event_name"] == "DescribeVolumes" and call["outcome"] in polls and call["event_time"] < until
+        if call.event_name == "DescribeVolumes" and call.outcome in polls and call.event_time < until
     ]
 
 
@@ -301,7 +319,7 @@ def _told(
     return found
 
 
-def _stop(life: Row, calls: Sequence[Row], saved: Row | None, told: Iterable[tuple[datetime, str]]) -> Row:
+def _stop(life: Row, calls: Sequence[_Call], saved: Row | None, told: Iterable[tuple[datetime, str]]) -> Row:
     signs = list(told)
     if saved and saved["stopping_at"] is not None:
         signs.append((saved["stopping_at"], ""))
@@ -311,8 +329,8 @@ def _stop(life: Row, calls: Sequence[Row], saved: Row | None, told: Iterable[tup
             signs.append((moment, ""))
     if life["failed_at"] is None:
         for call in calls:
-            if call["by_ecs"] and _is_teardown(call, life):
-                signs.append((call["event_time"], call["event_id"]))
+            if call.by_ecs and _is_teardown(call, life):
+                signs.append((call.event_time, call.event_id))
                 break
     if not signs:
         return {"stop_started_at": None, "stop_event_ids": []}
@@ -320,10 +338,10 @@ def _stop(life: Row, calls: Sequence[Row], saved: Row | None, told: Iterable[tup
     return {"stop_started_at": first, "stop_event_ids": [event for moment, event in sorted(signs) if event]}
 
 
-def _is_teardown(call: Row, life: Row) -> bool:
-    if call["event_name"] in {"DetachVolume", "DeleteVolume"}:
+def _is_teardown(call: _Call, life: Row) -> bool:
+    if call.event_name in {"DetachVolume", "DeleteVolume"}:
         return True
-    if call["event_name"] != "DescribeVolumes" or call["outcome"] != Outcome.DENIED:
+    if call.event_name != "DescribeVolumes" or call.outcome != Outcome.DENIED:
         return False
     provisioned = life["attached_at"] or (life["launched_at"] and life["launched_at"] + _PROVISIONING)
-    return bool(provisioned is None or call["event_time"] >= provisioned)
+    return bool(provisioned is None or call.event_time >= provisioned)
