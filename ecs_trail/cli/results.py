@@ -1,7 +1,6 @@
 """Results and their consequences: where bytes go, what is said on stderr, which exit code follows."""
 
 import io
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -29,8 +28,6 @@ def solve(question: Question, output: Output, answer: "Callable[[Case], None]") 
 
     The frames of a case are computed on first use, so `answer` runs inside as well.
     """
-    # for linear algebra, which nothing here asks for, numpy starts a thread a processor that spins before it rests
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from ecs_trail.doors import investigate
 
     with ExitStack() as stack:

@@ -41,7 +41,7 @@ _BATCH_WEIGHT: Final = 3 << 20
 #: What a unit weighs that is to be a batch by itself.
 WHOLE_BATCH: Final = _BATCH_WEIGHT
 #: Batches under way for each worker, so that a source is not read far ahead of its use.
-_AHEAD: Final = 3
+_AHEAD: Final = 4
 #: Where the number of workers is left open: seconds of work in this process before others are started for the rest,
 #: which costs each of them a good tenth of a second; and the most that are started.
 _ALONE: Final = 0.75

@@ -244,7 +244,7 @@ JOBS: Final[dict[str, Callable[[Path, Path, int], None]]] = {
 }
 
 
-#: Jobs of others; ours run as our commands do (`cli.main`, `cli.results`).
+#: Jobs of others; ours run as our commands do (`cli.main`).
 _OTHERS: Final = frozenset({"igzip", "duckdb_ids", "duckdb_raw", "chdb_ids", "pandas"})
 
 
@@ -252,7 +252,7 @@ def main() -> None:
     """Run one job."""
     name, folder, output, workers = sys.argv[1:]
     if name not in _OTHERS:
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        os.environ |= {"OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
     JOBS[name](Path(folder).resolve(), Path(output).resolve(), int(workers))
     if name not in _OTHERS:
         gc.freeze()
