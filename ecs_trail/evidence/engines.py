@@ -43,10 +43,21 @@ class LocalEngine:
         if workers is not None and not 1 <= workers <= MOST_WORKERS:
             raise UsageError(f"workers must be 1 to {MOST_WORKERS}, not {workers}.", hint="--workers 2, for example.")
         self.workers = workers
+        #: Whether threads of this process fetch what is read, see `prepare`.
+        self.is_beside = False
 
     def read(self, read: Read, units: Iterable[Fetched], probe: Probe, *, lost: Lost) -> Iterator[Reading]:
         """See `Engine`."""
-        return map_ordered(read, units, probe, workers=self.workers, lost=lost, weigh=weight, is_fetched=_is_fetched)
+        return map_ordered(
+            read,
+            units,
+            probe,
+            workers=self.workers,
+            lost=lost,
+            weigh=weight,
+            is_fetched=_is_fetched,
+            is_beside=self.is_beside,
+        )
 
 
 def _is_fetched(unit: Fetched) -> bool:
@@ -73,11 +84,15 @@ def open_engine(name: str, workers: int | None) -> Engine:
 
 
 def prepare(engine: Engine, sources: Sequence[object]) -> None:
-    """Let sources leave reading to an engine that does it elsewhere."""
-    if engine.is_spread:
-        for source in sources:
-            if isinstance(source, Portable):
-                source.hand_over()
+    """Let sources leave reading to an engine that does it elsewhere, and let one that does it here know that threads
+    will fetch very many objects beside it.
+    """
+    portable = [source for source in sources if isinstance(source, Portable)]
+    if isinstance(engine, LocalEngine):
+        engine.is_beside = len(portable) == len(sources) > 0
+    elif engine.is_spread:
+        for source in portable:
+            source.hand_over()
 
 
 def weight(unit: Fetched) -> int:

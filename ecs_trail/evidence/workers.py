@@ -73,6 +73,7 @@ def map_ordered(
     lost: Callable[[Unit], Result] | None = None,
     weigh: Callable[[Unit], int] = lambda _: 0,
     is_fetched: Callable[[Unit], bool] = lambda _: False,
+    is_beside: bool = False,
 ) -> Iterator[Result]:
     """`function(unit, extra)` for every unit, in order; with more than one worker the function runs in processes, which
     are at work once this returns.
@@ -80,6 +81,7 @@ def map_ordered(
     None for `workers` starts as many as there are processors, once the units prove to be more than a moment's work.
     Where units are fetched by this process, a single worker is one of its own by then, and that is sooner: the threads
     that fetch and the function would only take turns. Until the others are ready, work goes on in this process.
+    `is_beside` says beforehand that all units are such, so that even a single worker starts at once.
     `weigh` gives a unit's size in bytes. When a worker dies, its units are tried once more, one by one; a unit that
     kills a second worker gives `lost(unit)` instead. Closing the iterator (or Ctrl-C) ends the workers at once. Raises
     `EcsTrailError` when a unit is lost and there is no `lost`, or when one worker after another dies.
@@ -89,7 +91,7 @@ def map_ordered(
     count = workers or _processors()
     crew: _Crew[Unit, Extra, Result] = _Crew(count, function, extra, lost)
     batches = _batches(source, weigh, count)
-    if workers is None or count == 1 or not sys.executable:
+    if workers is None or (count == 1 and not is_beside) or not sys.executable:
         return _alone(crew, source, batches, is_fetched)
     return _spread(crew, batches)
 
@@ -116,6 +118,7 @@ def _alone(
                 continue
             if spent > (_ALONE_BESIDE if is_beside else _ALONE):
                 # no units: each loads what it needs for them
+                crew.start()
                 starting = [crew.submit([]) for _ in range(crew.count)]
         else:
             return
@@ -140,6 +143,7 @@ def _answers(crew: "_Crew[Unit, Extra, Result]", batches: Iterator[list[Unit]]) 
             under_way.append(crew.submit(batch))
 
     try:
+        crew.start()  # first: units may be long in coming
         go_on()
         yield cast("Result", None)
         while under_way:
@@ -183,17 +187,21 @@ class _Crew(Generic[Unit, Extra, Result]):
         self.count, self.function, self.extra, self.lost = workers, function, extra, lost
         self.idle: SimpleQueue[_Worker] = SimpleQueue()
         self.lock = Lock()
-        self.is_ending = False
+        self.is_started = self.is_ending = False
         self.deaths = 0
         self.alive: set[_Worker] = set()
         self.pool = ThreadPoolExecutor(workers)
 
+    def start(self) -> None:
+        """Start the workers, once."""
+        for _ in range(0 if self.is_started else self.count):
+            worker = _Worker()
+            self.alive.add(worker)
+            self.idle.put(worker)
+        self.is_started = True
+
     def submit(self, batch: list[Unit]) -> Future[list[Result]]:
-        """Have a batch done by one of the workers; the first one starts them all."""
-        if not self.alive:
-            self.alive = {_Worker() for _ in range(self.count)}
-            for worker in self.alive:
-                self.idle.put(worker)
+        """Have a batch done by one of the workers."""
         return self.pool.submit(self.run, batch)
 
     def run(self, batch: list[Unit]) -> list[Result]:
