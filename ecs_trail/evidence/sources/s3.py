@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from importlib import import_module
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -22,6 +23,7 @@ from ecs_trail.evidence.sources.base import Fetched, Kept, ScanPlan
 from ecs_trail.evidence.sources.bucket import Bucket, Listed
 from ecs_trail.evidence.sources.layout import Place, Spot, Stretch
 from ecs_trail.evidence.sources.shelf import READERS, BucketShelf, ahead
+from ecs_trail.evidence.store.remote import held_disk
 from ecs_trail.selection import Selection
 from ecs_trail.times import Window
 
@@ -79,13 +81,11 @@ class S3Source:
         self._kept = kept
 
     def held_store(self, client: Any = None) -> "Store | None":
-        """The store that was collected to this very prefix, if there is one: its manifest is looked for, by a client
-        that is there already or by one of its own.
-        """
-        from ecs_trail.evidence.store import Store  # noqa: PLC0415 - loads Arrow, and a trail's bucket holds none
-
-        is_plain = not self.requester_pays and not self.bucket.startswith("arn:")
-        return Store.found_at(self.name, (lambda: client) if client else self._client) if is_plain else None
+        """The store that was collected to this very prefix, if there is one; a client that is there already may ask."""
+        if self.requester_pays or self.bucket.startswith("arn:"):
+            return None
+        disk = held_disk(self.name, (lambda: client) if client else self._client)
+        return None if disk is None else import_module("ecs_trail.evidence.store").Store(disk)  # loads Arrow
 
     @property
     def name(self) -> str:

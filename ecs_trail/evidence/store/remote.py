@@ -24,10 +24,16 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-import pyarrow as pa
-
 from ecs_trail.errors import AccessError, UsageError
-from ecs_trail.evidence.aws import access_error, error_code, error_message, explained, make_client, sdk_errors
+from ecs_trail.evidence.aws import (
+    DeniedError,
+    access_error,
+    error_code,
+    error_message,
+    explained,
+    make_client,
+    sdk_errors,
+)
 from ecs_trail.evidence.store import folder as disk
 from ecs_trail.evidence.store import manifest as lines
 from ecs_trail.evidence.store.disks import Opened, OvertakenError, Writing
@@ -49,6 +55,15 @@ _TRIES: Final = 3
 _AHEAD: Final = 4
 #: Bytes of parts that are remembered: compacting and collecting read some of them more than once.
 _REMEMBERED: Final = 64 << 20
+
+
+def held_disk(place: str, client: Callable[[], Any]) -> "BucketDisk | None":
+    """The place of a store in S3, if there is one that may be read. Raises `AccessError`."""
+    made = BucketDisk(place, client)
+    try:
+        return made if made.holds_store() else None
+    except DeniedError:  # who may not list gets no other answer for an object that is not there
+        return None
 
 
 class BucketDisk:
@@ -160,6 +175,8 @@ class BucketDisk:
 
     def opened(self, part: Line) -> Opened:
         """A part for reading, in memory. Raises `OSError`."""
+        import pyarrow as pa  # noqa: PLC0415 - most buckets are only asked whether they hold a store
+
         return pa.BufferReader(self.read(part))
 
     def ahead(self, parts: Iterable[Line]) -> Iterator[tuple[Line, Callable[[], Opened]]]:

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from ecs_trail.arrays import empty
 from ecs_trail.errors import AccessError, IntegrityError, UsageError
-from ecs_trail.evidence.aws import DeniedError
 from ecs_trail.evidence.ledger import Fetched, Problem, Receipt, Stored, merge_spans
 from ecs_trail.evidence.merging import KEYS, merge, order_of
 from ecs_trail.evidence.packing import Chunk
@@ -53,15 +52,6 @@ class Store:
         """`place`: the folder, or `s3://BUCKET/PREFIX`. Raises `UsageError` for a place that names no bucket."""
         self.disk = place if isinstance(place, (FolderDisk, BucketDisk)) else _disk(place)
         self._known: Manifest | None = None
-
-    @classmethod
-    def found_at(cls, place: str, client: Callable[[], Any]) -> "Store | None":
-        """The store at a place in S3, if there is one that may be read. Raises `AccessError`."""
-        made = cls(BucketDisk(place, client))
-        try:
-            return made if made.exists else None
-        except DeniedError:  # who may not list gets no other answer for an object that is not there
-            return None
 
     def __repr__(self) -> str:
         """As it is written in code."""
