@@ -11,11 +11,14 @@ from ecs_trail.evidence import prices
 #: walk, on a virtual machine with 2 CPUs (x86_64, AMD EPYC), Python 3.11, isal 1.9. MB of unpacked JSON for each second
 #: of one processor, and how many times smaller the log files are.
 MEASURED_ON: Final = "2026-11-28, a virtual machine with 2 CPUs (AMD EPYC)"
-RAW_MB_A_CORE_SECOND: Final = 665.0
+RAW_MB_A_CORE_SECOND: Final = 810.0
 PACKED: Final = 9.6
-#: Seconds of a processor for each GET of such an object: boto3 with 16 threads against a server on the loopback, plain
-#: HTTP, measured on 2026-11-24 on such a machine.
-GET_SECONDS: Final = 0.00075
+#: Seconds of a processor for each GET of such an object and its way to a worker: obstore (extra `fast`) with 16 threads
+#: against a server on the loopback, plain HTTP, measured on 2026-11-28 on such a machine. With boto3 alone 1.7 ms.
+GET_SECONDS: Final = 0.0005
+#: Seconds by the clock for each object at the least, as one process fetches them for all workers of a machine; measured
+#: with it, and bound by that server as well.
+FETCH_SECONDS: Final = 0.0004
 #: Bytes of a log file, gzip, of the same archive; those of small accounts are smaller, and then there are more.
 OBJECT_BYTES: Final = 120_000
 #: What a task of Spark takes beside the scan, as a part of it: measured 0.07 of processor time on 2026-11-24
@@ -104,8 +107,9 @@ def estimate(
     rests = [f"one core: {rates}; measured on {MEASURED_ON}"]
     if engine == "local":
         cores = workers or LOCAL_WORKERS
-        core_hours, on_the_clock = scan, scan / cores
+        core_hours, on_the_clock = scan, max(scan / cores, count * FETCH_SECONDS / 3600)
         compute = on_the_clock * cores * prices.EC2_VCPU_HOUR
+        rests.append(f"one process fetches for all workers, {1 / FETCH_SECONDS:,.0f} objects a second, as measured")
         rests.append("EC2 in the bucket's Region whose network keeps up with the scan")
     elif engine == "spark":
         machines = executors or EXECUTORS

@@ -43,8 +43,10 @@ def test_more_machines_are_faster_and_cost_no_less(capsys):
     few, many = (estimate(capsys, "--engine", "spark", "--bytes", "9TB", "--executors", n) for n in ("4", "64"))
     assert many["hours"] < few["hours"]
     assert many["core_hours"] == few["core_hours"]
-    few, many = (estimate(capsys, "--bytes", "9TB", "--workers", n) for n in ("2", "16"))
-    assert many["hours"] == pytest.approx(few["hours"] / 8)
+    few, many, most = (estimate(capsys, "--bytes", "9TB", "--workers", n) for n in ("1", "4", "64"))
+    assert many["hours"] == pytest.approx(few["hours"] / 4)
+    # one process fetches for all of them
+    assert most["hours"] == pytest.approx(most["get_requests"] * estimates.FETCH_SECONDS / 3600)
 
 
 def test_athena_asks_for_bytes(capsys):
