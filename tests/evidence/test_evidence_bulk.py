@@ -194,8 +194,8 @@ def test_the_sample_in_bulk() -> None:
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real records are not on this machine")
 def test_real_files_in_bulk() -> None:
-    """Every fifth file; what differs between the roads differs in many."""
-    assert read_in_bulk(sorted(REAL.rglob("*"))[::5]) > 20
+    """Every fifteenth file; what differs between the roads differs in many."""
+    assert read_in_bulk(sorted(REAL.rglob("*"))[::15]) > 10
 
 
 @pytest.mark.slow
