@@ -24,7 +24,7 @@ def test_every_kind_is_judged_right():
 
 @pytest.mark.slow
 def test_every_kind_is_judged_right_many_times():
-    check(measure(kinds(), range(15), workers=2))
+    check(measure(kinds(), range(10), workers=2))
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,7 @@ def test_of_a_bucket_with_a_fault_at_one_object(fault, serving):
 
 
 @pytest.mark.parametrize("kind", [storm, folder_storm])
-@pytest.mark.parametrize("runs", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [12, pytest.param(60, marks=pytest.mark.slow)])
 def test_of_seeded_storms(kind, runs, tmp_path):
     """`python -m tests.endurance storms --seeds 400` runs more of them."""
     memory = Path("/dev/shm")  # where waiting for a disk would take most of the time
