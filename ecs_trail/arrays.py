@@ -44,6 +44,18 @@ def texts(values: Sequence[str | None]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
 
 
+def joined_texts(lengths: npt.NDArray[np.integer[Any]], bounds: Places, data: pa.Buffer) -> pa.Array:
+    """Texts whose UTF-8 stands one behind the other in `data`, as an array of strings; null where there is none.
+
+    `bounds` are where each begins and the end, no more than 31 bits.
+    """
+    given = lengths > 0
+    nulls = len(lengths) - int(given.sum())
+    valid = pa.py_buffer(np.packbits(given, bitorder="little")) if nulls else None
+    buffers = [valid, pa.py_buffer(bounds.astype(np.int32, copy=False)), data]
+    return pa.Array.from_buffers(pa.string(), len(lengths), buffers, null_count=nulls)
+
+
 def moments(values: Sequence[datetime | None]) -> pa.Array:
     """Aware times (None: null) as an array of microseconds, UTC."""
     counts = [0 if value is None else (value - _EPOCH) // _MICROSECOND for value in values]

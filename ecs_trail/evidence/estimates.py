@@ -14,7 +14,8 @@ MEASURED_ON: Final = "2026-11-28, a virtual machine with 2 CPUs (AMD EPYC)"
 RAW_MB_A_CORE_SECOND: Final = 810.0
 PACKED: Final = 9.6
 #: Seconds of a processor for each GET of such an object and its way to a worker: obstore (extra `fast`) with 16 threads
-#: against a server on the loopback, plain HTTP, measured on 2026-11-28 on such a machine. With boto3 alone 1.7 ms.
+#: against a server on the loopback, plain HTTP, measured on 2026-11-28 on such a machine. boto3 alone takes more than
+#: twice as long.
 GET_SECONDS: Final = 0.0005
 #: Seconds by the clock for each object at the least, as one process fetches them for all workers of a machine; measured
 #: with it, and bound by that server as well.

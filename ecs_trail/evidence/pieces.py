@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import Places, flags, values_of, whole_numbers
+from ecs_trail.arrays import Places, flags, joined_texts, values_of, whole_numbers
 from ecs_trail.evidence.blocks import FREE, Coded, Columns, NotPlainError, actor_columns, actors, words
 from ecs_trail.evidence.glances import NOT_PLAIN, is_unicode
 from ecs_trail.evidence.homes import spans_of
@@ -81,10 +81,7 @@ class Pieces:
         narrow, addresses = bounds.astype(np.int32), self._addresses[order]
         made = pa.allocate_buffer(int(bounds[-1]))
         walker.gather(addresses.ctypes.data, narrow.ctypes.data, len(order), made.address)
-        given = lengths > 0
-        nulls = len(order) - int(given.sum())
-        valid = pa.py_buffer(np.packbits(given, bitorder="little")) if nulls else None
-        return pa.Array.from_buffers(pa.string(), len(order), [valid, pa.py_buffer(narrow), made], null_count=nulls)
+        return joined_texts(lengths, narrow, made)
 
 
 class Walked:

@@ -43,7 +43,7 @@ class Sieve:
             for clause in self.probe
             if clause.admits_call(source, name, bool(error)) and clause.admits_place(account, region)
         )
-        verdict = self._known[kind] = None if _is_notification(source) else found
+        verdict = self._known[kind] = None if is_notification(source) else found
         return verdict
 
     def acts(self, caller: Caller) -> bool | None:
@@ -126,10 +126,10 @@ class Numbers:
 
 def is_plain_kind(event_source: str, event_type: str | None, category: str | None) -> bool:
     """Whether records with these fields may be plain CloudTrail."""
-    return event_type in _TYPES and category in _CATEGORIES and not _is_notification(event_source)
+    return event_type in _TYPES and category in _CATEGORIES and not is_notification(event_source)
 
 
-def _is_notification(event_source: str) -> bool:
+def is_notification(event_source: str) -> bool:
     """True for those of other services, which also come as `Records` with an `eventSource`."""
     return event_source.startswith("aws:")
 

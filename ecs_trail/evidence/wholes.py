@@ -14,13 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ecs_trail.arrays import Places, flags, numbers, texts
+from ecs_trail.arrays import Places, flags, joined_texts, numbers, texts
 from ecs_trail.evidence.blocks import FREE, KINDS, SINGLE, Coded, Columns, NotPlainError, actor_columns, actors, words
 from ecs_trail.evidence.glances import NOT_PLAIN, Absent, Category, Text, Type, is_unicode, slices
 from ecs_trail.evidence.ledger import Reading, Span
 from ecs_trail.evidence.moments import parse_moment
 from ecs_trail.evidence.parts import ESCAPE, NOTHING, SECRET_WORDS, free_text, without_credentials
 from ecs_trail.evidence.records import asked_of
+from ecs_trail.evidence.sieve import is_notification
 
 #: Larger texts are read in pieces, which the usual road knows how to do.
 _LARGEST: Final = 48 << 20
@@ -141,7 +142,7 @@ def decoded(text: bytes) -> tuple[list[Whole], list[msgspec.Raw]] | None:
         except NOT_PLAIN:
             return None
     # notifications of other services come as `Records` with an `eventSource` as well
-    if not records or any(one.eventSource.startswith("aws:") for one in records):
+    if not records or any(is_notification(one.eventSource) for one in records):
         return None
     return records, slices(text)
 
@@ -300,8 +301,4 @@ def _joined(values: Sequence[Any], lengths: Places) -> tuple[pa.Array, bytes, Pl
     text = b"".join(values)
     offsets = np.zeros(len(values) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    given = lengths > 0
-    nulls = len(values) - int(given.sum())
-    valid = pa.py_buffer(np.packbits(given, bitorder="little")) if nulls else None
-    buffers = [valid, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(text)]
-    return pa.Array.from_buffers(pa.string(), len(values), buffers, null_count=nulls), text, offsets
+    return joined_texts(lengths, offsets, pa.py_buffer(text)), text, offsets

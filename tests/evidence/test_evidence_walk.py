@@ -6,6 +6,7 @@ The walk is built here from its source, so that these tests do not hang on how t
 import ctypes
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -68,6 +69,14 @@ def test_values_forgotten_after_every_text_are_numbered_anew(
     assert compare(library, 500, seed=1)["walked"] > 60
 
 
+def is_found(fault: Fault, folder: Path, check: Callable[[ctypes.CDLL], object]) -> None:
+    """A check of the walk fails for one with this fault."""
+    faulty = walk.load(build(folder, SOURCE / "walk.c", SIMPLE, [fault]))
+    assert faulty is not None
+    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
+        check(faulty)
+
+
 PLANTED = {
     "a field twice": Fault("walk.c", "(field != OTHER && known & 1u << field)", "0"),
     "a control character": Fault("json.h", "0x1f", "0x08"),
@@ -82,9 +91,7 @@ PLANTED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTED)
 def test_a_planted_fault_is_found(plant: str, tmp_path: Path) -> None:
-    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", SIMPLE, [PLANTED[plant]]))
-    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
-        compare(faulty, 4000, seed=9)
+    is_found(PLANTED[plant], tmp_path, lambda faulty: compare(faulty, 4000, seed=9))
 
 
 PLANTED_IN_BULK = {
@@ -108,9 +115,8 @@ PLANTED_IN_BULK = {
 @pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTED_IN_BULK)
 def test_a_fault_planted_in_columns_is_found(plant: str, tmp_path: Path) -> None:
-    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", SIMPLE, [PLANTED_IN_BULK[plant]]))
-    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
-        compare_in_bulk(faulty, 1500, seed=9, is_decoded=False)
+    fault = PLANTED_IN_BULK[plant]
+    is_found(fault, tmp_path, lambda faulty: compare_in_bulk(faulty, 1500, seed=9, is_decoded=False))
 
 
 def text_of(*names: str) -> bytes:
@@ -173,10 +179,7 @@ PLANTED_MEMORY = {
 @pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTED_MEMORY)
 def test_a_fault_planted_in_what_is_remembered_is_found(plant: str, tmp_path: Path) -> None:
-    faulty = walk.load(build(tmp_path, SOURCE / "walk.c", SIMPLE, [PLANTED_MEMORY[plant]]))
-    assert faulty is not None
-    with pytest.raises((AssertionError, ValueError, msgspec.MsgspecError)):
-        leaves_nothing_behind(faulty)
+    is_found(PLANTED_MEMORY[plant], tmp_path, leaves_nothing_behind)
 
 
 def test_an_escape_beside_a_byte_that_is_no_utf8_ends_no_scan(library: ctypes.CDLL) -> None:
